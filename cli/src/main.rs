@@ -1,0 +1,2 @@
+//! The Ant-Cache command line.
+fn main() {}

@@ -1,0 +1,20 @@
+//! The limits that both dialects share, each with its reason. `docs/PROTOCOL.md` §3 is the page for users.
+
+/// The longest request, in bytes on the wire. Past it the request gets an error and the connection closes.
+pub const MAX_REQUEST: usize = 64 << 20;
+
+/// The most arguments in one request (the command's name included), as Redis's limit of a multibulk.
+pub const MAX_ARGS: usize = 1 << 20;
+
+/// The longest key in bytes: its length is stored in two bytes of an entry.
+pub const MAX_KEY: usize = 65_535;
+
+/// The longest request before AUTH, where a password is set: a stranger may not make the server buffer more.
+pub const MAX_REQUEST_UNAUTHENTICATED: usize = 64 << 10;
+
+/// The longest time in milliseconds from connecting to AUTH, where a password is set.
+pub const AUTH_DEADLINE: u64 = 10_000;
+
+/// Replies that wait to be sent on one connection, in bytes. At this the session executes nothing more until the
+/// client has read; one single reply may be larger.
+pub const MAX_UNREAD: usize = 1 << 20;

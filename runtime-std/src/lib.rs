@@ -1,0 +1,1 @@
+//! Ant-Cache on threads.
