@@ -1,2 +1,42 @@
-//! The Ant-Cache command line.
-fn main() {}
+//! The Ant-Cache command line: server, shell and benchmark in one program.
+//!
+//! This file is the table of contents; each subcommand is a module with its arguments (`Args`) and a `run`.
+
+mod bench;
+mod serve;
+mod shell;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An in-memory cache for strings, arrays and objects with time to live.
+///
+/// Without a subcommand it serves: every option of `serve` also works without the word.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (the default).
+    Serve(serve::Args),
+    /// Talk to a server: an interactive shell, or one command and its reply.
+    Cli(shell::Args),
+    /// Measure a server under load.
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => serve::run(args),
+        Command::Cli(args) => shell::run(args),
+        Command::Bench(args) => bench::run(args),
+    }
+}
