@@ -18,6 +18,7 @@
 extern crate alloc;
 
 mod buffer;
+pub mod client;
 pub mod command;
 pub mod exec;
 pub mod glob;
