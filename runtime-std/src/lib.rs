@@ -1,1 +1,3 @@
 //! Ant-Cache on threads.
+
+pub mod client;

@@ -5,10 +5,12 @@
 //! not recursion: the depth of a hostile reply is a limit, not a stack overflow. Memory is taken only for what has
 //! arrived, never for what a header announces.
 
-use super::header::{Follows, header, integer};
+use super::header::{Follows, header};
 use super::{DecodeError, Kind, Value};
+use crate::number::parse_i64;
 use alloc::vec::Vec;
 use core::mem;
+use memchr::memchr;
 
 /// How much of a server's reply a client accepts.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +128,7 @@ impl Decoder {
 
     /// Completes `self.line` with its CR LF, or takes all there is and says false.
     fn find_line(&mut self, input: &mut &[u8]) -> Result<bool, DecodeError> {
-        let end = input.iter().position(|&byte| byte == b'\n');
+        let end = memchr(b'\n', input);
         let (taken, rest) = input.split_at(end.map_or(input.len(), |end| end + 1));
         if self.line.len() + taken.len() > self.limits.line {
             return Err(DecodeError::LineTooLong);
@@ -277,7 +279,7 @@ fn scalar(kind: Kind, text: &[u8]) -> Result<Value, DecodeError> {
         Kind::Null => Ok(Value::Null),
         Kind::Status => Ok(Value::Status(text.to_vec())),
         Kind::Error => Ok(Value::Error(text.to_vec())),
-        Kind::Integer => integer(text)
+        Kind::Integer => parse_i64(text)
             .map(Value::Integer)
             .ok_or(DecodeError::InvalidNumber),
         Kind::Double => double(text)

@@ -1,6 +1,7 @@
 //! The line that every RESP reply begins with: one byte of type, the rest up to CR LF.
 
 use super::DecodeError;
+use crate::number::parse_i64;
 
 /// The type of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +101,7 @@ fn length(digits: &[u8]) -> Result<Option<u64>, DecodeError> {
     if digits == b"?" {
         return Err(DecodeError::Streamed);
     }
-    match integer(digits).ok_or(DecodeError::InvalidNumber)? {
+    match parse_i64(digits).ok_or(DecodeError::InvalidNumber)? {
         -1 => Ok(None),
         n if n < 0 => Err(DecodeError::InvalidNumber),
         n if n > MAX_LENGTH => Err(DecodeError::TooBig),
@@ -108,44 +109,9 @@ fn length(digits: &[u8]) -> Result<Option<u64>, DecodeError> {
     }
 }
 
-/// A decimal integer: an optional sign and digits.
-pub(super) fn integer(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() {
-        return None;
-    }
-    // Built below zero, where the range reaches one further.
-    let below = digits.iter().try_fold(0i64, |sum, &byte| {
-        let digit = byte.wrapping_sub(b'0');
-        (digit < 10).then_some(())?;
-        sum.checked_mul(10)?.checked_sub(i64::from(digit))
-    })?;
-    if negative {
-        Some(below)
-    } else {
-        below.checked_neg()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn integers_to_both_ends_of_their_range() {
-        assert_eq!(integer(b"9223372036854775807"), Some(i64::MAX));
-        assert_eq!(integer(b"-9223372036854775808"), Some(i64::MIN));
-        assert_eq!(integer(b"9223372036854775808"), None);
-        assert_eq!(integer(b"-9223372036854775809"), None);
-        assert_eq!(integer(b"+7"), Some(7));
-        for none in [&b""[..], b"-", b"+", b"1x", b" 1", b"--1"] {
-            assert_eq!(integer(none), None, "{none:?}");
-        }
-    }
 
     #[test]
     fn lengths_that_are_none() {

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt::{Display, Formatter, Result as FmtResult};
+use memchr::memchr;
 
 /// Appends one request as a line, ended by LF. Arguments are sent bare where they can be, else quoted, so that the
 /// server reads exactly the bytes that were given.
@@ -72,7 +73,7 @@ impl LineScanner {
     /// that. While nothing is returned, call again with the same bytes and more behind them; else call next with what
     /// follows.
     pub fn scan(&mut self, buf: &[u8]) -> Option<(usize, usize)> {
-        let Some(found) = buf[self.searched..].iter().position(|&byte| byte == b'\n') else {
+        let Some(found) = memchr(b'\n', &buf[self.searched..]) else {
             self.searched = buf.len();
             return None;
         };

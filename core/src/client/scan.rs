@@ -6,6 +6,7 @@
 use super::header::{Follows, header};
 use super::{DecodeError, Kind};
 use core::ops::Range;
+use memchr::memchr;
 
 /// A reply in the caller's buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +141,7 @@ impl Scanner {
 
     /// Offset behind the CR LF of the line at `self.at`.
     fn line_end(&mut self, buf: &[u8]) -> Result<Option<usize>, DecodeError> {
-        let found = buf[self.searched..].iter().position(|&byte| byte == b'\n');
+        let found = memchr(b'\n', &buf[self.searched..]);
         let end = found.map_or(buf.len(), |found| self.searched + found + 1);
         if end - self.at > Self::MAX_LINE {
             return Err(DecodeError::LineTooLong);

@@ -1,0 +1,231 @@
+//! The blocking client.
+//!
+//! A [`Client`] is one connection that speaks RESP. Every wait is bounded ([`ClientOptions`]). A request that fails
+//! half way closes the connection, so that its late reply is never taken for that of the next request;
+//! [`Client::reconnect`] makes a new one. A [`TextClient`] is the same for the text dialect.
+//!
+//! ```no_run
+//! use ant_cache_core::client::Value;
+//! use ant_cache_runtime_std::client::{Client, ClientOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut client = Client::connect("127.0.0.1:8890".parse()?, ClientOptions::default())?;
+//! client.command(&["SET", "greeting", "hello"])?;
+//! assert_eq!(client.command(&["GET", "greeting"])?, Value::Bulk(b"hello".to_vec()));
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod error;
+mod text;
+mod transport;
+
+use ant_cache_core::client::{Decoder, ReplyLimits, Value, encode};
+use core::time::Duration;
+use transport::Transport;
+
+pub use address::{Address, AddressError};
+pub use error::{ClientError, ErrorKind};
+pub use text::TextClient;
+
+/// How a client connects, and how long it waits.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// The longest wait for each address of the host to accept. Default 5 s; `None` waits for ever.
+    pub connect_timeout: Option<Duration>,
+    /// The longest wait from the moment a request (or a whole pipeline) is sent until its last reply is complete.
+    /// Default 10 s; `None` waits for ever.
+    pub read_timeout: Option<Duration>,
+    /// The longest time in which the server takes no byte of a request. Default 10 s; `None` waits for ever.
+    pub write_timeout: Option<Duration>,
+    /// Sent by AUTH first.
+    pub password: Option<String>,
+    /// The version of RESP. Default 2, which every server speaks.
+    pub protocol: Protocol,
+    /// How large a reply may be.
+    pub limits: ReplyLimits,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Some(Duration::from_secs(5)),
+            read_timeout: Some(Duration::from_secs(10)),
+            write_timeout: Some(Duration::from_secs(10)),
+            password: None,
+            protocol: Protocol::Resp2,
+            limits: ReplyLimits::default(),
+        }
+    }
+}
+
+/// A version of RESP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// The one without maps, doubles and pushes.
+    #[default]
+    Resp2,
+    /// The one that HELLO 3 switches to.
+    Resp3,
+}
+
+/// One connection that speaks RESP.
+#[derive(Debug)]
+pub struct Client {
+    address: Address,
+    options: ClientOptions,
+    /// Nothing after a failure.
+    connection: Option<Connection>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    transport: Transport,
+    decoder: Decoder,
+}
+
+impl Client {
+    /// Connects, authenticates if there is a password, and switches to RESP 3 if asked to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Connect`] where nothing listens, [`ErrorKind::Reply`] where the server refuses the password or
+    /// the version, and those of [`Client::command`].
+    pub fn connect(address: Address, options: ClientOptions) -> Result<Self, ClientError> {
+        let mut client = Self {
+            address,
+            options,
+            connection: None,
+        };
+        client.reconnect()?;
+        Ok(client)
+    }
+
+    /// Replaces the connection, whether it still lives or not, by a new one to the same address.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn reconnect(&mut self) -> Result<(), ClientError> {
+        self.connection = None;
+        let transport = Transport::connect(&self.address, &self.options)
+            .map_err(|error| ClientError::new(&self.address, None, ErrorKind::Connect(error)))?;
+        self.connection = Some(Connection {
+            transport,
+            decoder: Decoder::new(self.options.limits),
+        });
+        let greeted = self.greet();
+        if greeted.is_err() {
+            self.connection = None;
+        }
+        greeted
+    }
+
+    fn greet(&mut self) -> Result<(), ClientError> {
+        let password = self.options.password.clone();
+        match (self.options.protocol, &password) {
+            (Protocol::Resp2, None) => return Ok(()),
+            (Protocol::Resp2, Some(password)) => self.command(&["AUTH", password]),
+            (Protocol::Resp3, None) => self.command(&["HELLO", "3"]),
+            (Protocol::Resp3, Some(password)) => {
+                self.command(&["HELLO", "3", "AUTH", "default", password])
+            }
+        }
+        .map(|_| ())
+    }
+
+    /// Where the client connects to.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Whether there is a connection; not, after a request that failed. That the server has closed it shows at the
+    /// next request.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Sends one request, the command's name first, and waits for its reply.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Reply`] where the server answers with an error: the connection is as good as before. After any
+    /// other error it is closed, and every further request fails with [`ErrorKind::NotConnected`] until
+    /// [`Client::reconnect`].
+    pub fn command<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Result<Value, ClientError> {
+        let mut replies = self.exchange(core::iter::once(args))?;
+        match replies.pop() {
+            Some(Value::Error(message)) => Err(self.error(args, ErrorKind::Reply(message))),
+            Some(value) => Ok(value),
+            None => Err(self.error(args, ErrorKind::NoArguments)),
+        }
+    }
+
+    /// Sends all requests together and waits for all replies, which come in the same order. An error that the server
+    /// answers to one of them is a [`Value::Error`] in its place.
+    ///
+    /// However long the pipeline, it does not block itself: replies are taken while requests are still being sent.
+    ///
+    /// # Errors
+    /// As [`Client::command`], except for [`ErrorKind::Reply`].
+    pub fn pipeline<R, A>(&mut self, requests: &[R]) -> Result<Vec<Value>, ClientError>
+    where
+        R: AsRef<[A]>,
+        A: AsRef<[u8]>,
+    {
+        self.exchange(requests.iter().map(AsRef::as_ref))
+    }
+
+    fn exchange<'a, A: AsRef<[u8]> + 'a>(
+        &mut self,
+        requests: impl Iterator<Item = &'a [A]> + Clone,
+    ) -> Result<Vec<Value>, ClientError> {
+        let first = requests.clone().next().unwrap_or_default();
+        let mut out = Vec::new();
+        let mut expected = 0;
+        for args in requests {
+            if args.is_empty() {
+                return Err(self.error(args, ErrorKind::NoArguments));
+            }
+            encode(args, &mut out);
+            expected += 1;
+        }
+        if expected == 0 {
+            return Ok(Vec::new());
+        }
+        // Taken out: it is put back only if every reply has come.
+        let Some(mut connection) = self.connection.take() else {
+            return Err(self.error(first, ErrorKind::NotConnected));
+        };
+        match connection.exchange(&out, expected) {
+            Ok(replies) => {
+                self.connection = Some(connection);
+                Ok(replies)
+            }
+            Err(kind) => Err(self.error(first, kind)),
+        }
+    }
+
+    fn error<A: AsRef<[u8]>>(&self, args: &[A], kind: ErrorKind) -> ClientError {
+        ClientError::new(&self.address, args.first().map(AsRef::as_ref), kind)
+    }
+}
+
+impl Connection {
+    fn exchange(&mut self, out: &[u8], expected: usize) -> Result<Vec<Value>, ErrorKind> {
+        let Self { transport, decoder } = self;
+        let mut replies = Vec::new();
+        transport.exchange(out, |mut bytes| {
+            while let Some(value) = decoder.decode(&mut bytes)? {
+                match value {
+                    // Sent by the server on its own account.
+                    Value::Push(_) => {}
+                    _ if replies.len() == expected => return Err(ErrorKind::Unasked),
+                    value => replies.push(value),
+                }
+            }
+            Ok(replies.len() == expected && !decoder.is_inside())
+        })?;
+        Ok(replies)
+    }
+}

@@ -1,0 +1,184 @@
+//! Bytes to and from the server, every wait bounded.
+//!
+//! Sending never blocks: where the server takes no more, its replies are read meanwhile, so that a long pipeline and
+//! a server that waits for its replies to be read cannot block each other. Once all is sent, reads block with the
+//! socket's own timeout: two system calls a request, as in a client that cares for none of this.
+
+use super::{Address, ClientOptions, ErrorKind};
+use core::time::Duration;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{recv, send};
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct Transport {
+    socket: OwnedFd,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    /// The timeout of reads that the socket is set to now.
+    armed: Option<Duration>,
+    buffer: Box<[u8]>,
+}
+
+/// Room for one read: hundreds of small replies, and a large one in few calls.
+const READ: usize = 32 << 10;
+
+impl Transport {
+    pub(super) fn connect(address: &Address, options: &ClientOptions) -> io::Result<Self> {
+        // The system refuses a timeout of zero, and what it rounds to zero.
+        let at_least_a_milli = |limit: Duration| limit.max(Duration::from_millis(1));
+        let read_timeout = options.read_timeout.map(at_least_a_milli);
+        let connect_timeout = options.connect_timeout.map(at_least_a_milli);
+        let socket = match address {
+            Address::Tcp { host, port } => connect_tcp(host, *port, connect_timeout)?,
+            Address::Unix(path) => connect_unix(&SocketAddrUnix::new(path)?, connect_timeout)?,
+        };
+        set_socket_timeout(&socket, Timeout::Recv, read_timeout)?;
+        Ok(Self {
+            socket,
+            read_timeout,
+            write_timeout: options.write_timeout,
+            armed: read_timeout,
+            buffer: vec![0; READ].into(),
+        })
+    }
+
+    /// Sends `out` and gives every piece that arrives to `take`, until it says that all replies are complete.
+    pub(super) fn exchange(
+        &mut self,
+        out: &[u8],
+        mut take: impl FnMut(&[u8]) -> Result<bool, ErrorKind>,
+    ) -> Result<(), ErrorKind> {
+        let mut done = self.send_all(out, &mut take)?;
+        let sent = Instant::now();
+        self.arm(self.read_timeout)?;
+        while !done {
+            let got = self.receive(RecvFlags::empty())?;
+            done = take(&self.buffer[..got])?;
+            if let (false, Some(limit)) = (done, self.read_timeout) {
+                let left = limit.saturating_sub(sent.elapsed());
+                if left.is_zero() {
+                    return Err(ErrorKind::TimedOut(limit));
+                }
+                self.arm(Some(left.max(Duration::from_millis(1))))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends `out`; reads only while the server takes nothing.
+    fn send_all(
+        &mut self,
+        out: &[u8],
+        take: &mut impl FnMut(&[u8]) -> Result<bool, ErrorKind>,
+    ) -> Result<bool, ErrorKind> {
+        let mut rest = out;
+        let mut done = false;
+        let mut progress = Instant::now();
+        while !rest.is_empty() {
+            match send(
+                &self.socket,
+                rest,
+                SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
+            ) {
+                Ok(sent) => {
+                    rest = &rest[sent..];
+                    progress = Instant::now();
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    if self.wait(progress)?.contains(PollFlags::IN) {
+                        let got = self.receive(RecvFlags::DONTWAIT)?;
+                        done = take(&self.buffer[..got])?;
+                        // A server that answers is alive, though it takes nothing.
+                        progress = Instant::now();
+                    }
+                }
+                // It has closed, perhaps with a reply that says why: read it.
+                Err(Errno::PIPE | Errno::CONNRESET) => break,
+                Err(error) => return Err(ErrorKind::Io(error.into())),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Waits until the server takes bytes or sends some, at most to the end of the write timeout.
+    fn wait(&self, since: Instant) -> Result<PollFlags, ErrorKind> {
+        let timeout = match self.write_timeout {
+            None => None,
+            Some(limit) => match limit.checked_sub(since.elapsed()) {
+                None => return Err(ErrorKind::TimedOut(limit)),
+                Some(left) => {
+                    Some(Timespec::try_from(left).map_err(|_| ErrorKind::TimedOut(limit))?)
+                }
+            },
+        };
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN | PollFlags::OUT)];
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(fds[0].revents()),
+            Err(error) => Err(ErrorKind::Io(error.into())),
+        }
+    }
+
+    /// One read into the buffer; at least one byte.
+    fn receive(&mut self, flags: RecvFlags) -> Result<usize, ErrorKind> {
+        loop {
+            return match recv(&self.socket, &mut self.buffer[..], flags) {
+                Ok((_, 0)) => Err(ErrorKind::ClosedByServer),
+                Ok((_, got)) => Ok(got),
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => {
+                    Err(ErrorKind::TimedOut(self.read_timeout.unwrap_or_default()))
+                }
+                Err(error) => Err(ErrorKind::Io(error.into())),
+            };
+        }
+    }
+
+    fn arm(&mut self, timeout: Option<Duration>) -> Result<(), ErrorKind> {
+        if self.armed != timeout {
+            set_socket_timeout(&self.socket, Timeout::Recv, timeout)
+                .map_err(|error| ErrorKind::Io(error.into()))?;
+            self.armed = timeout;
+        }
+        Ok(())
+    }
+}
+
+/// Tries every address of the host in turn; the last failure is reported.
+fn connect_tcp(host: &str, port: u16, timeout: Option<Duration>) -> io::Result<OwnedFd> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in (host, port).to_socket_addrs()? {
+        let connected = match timeout {
+            Some(timeout) => TcpStream::connect_timeout(&address, timeout),
+            None => TcpStream::connect(address),
+        };
+        match connected {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream.into());
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// A Unix socket whose listener has no room lets the caller wait, as long as it lets one who sends wait.
+fn connect_unix(path: &SocketAddrUnix, timeout: Option<Duration>) -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    set_socket_timeout(&socket, Timeout::Send, timeout)?;
+    rustix::net::connect(&socket, path)?;
+    Ok(socket)
+}
