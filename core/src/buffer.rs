@@ -67,7 +67,12 @@ impl Input {
     /// An empty buffer; memory is taken at the first [`spare`](Self::spare).
     #[must_use]
     pub const fn new() -> Self {
-        Self { buf: Vec::new(), start: 0, end: 0, eof: false }
+        Self {
+            buf: Vec::new(),
+            start: 0,
+            end: 0,
+            eof: false,
+        }
     }
 
     /// Room for the next bytes of the wire, never empty. It grows with what has arrived, not with what a header
@@ -97,7 +102,10 @@ impl Input {
     /// # Panics
     /// If `n` is more than the room that was offered.
     pub fn filled(&mut self, n: usize) {
-        assert!(n <= self.buf.len() - self.end, "more filled than was offered");
+        assert!(
+            n <= self.buf.len() - self.end,
+            "more filled than was offered"
+        );
         self.end += n;
     }
 
@@ -177,7 +185,12 @@ impl Output {
     /// An empty buffer; memory is taken at the first byte.
     #[must_use]
     pub const fn new() -> Self {
-        Self { sealed: VecDeque::new(), tail: Vec::new(), sent: 0, len: 0 }
+        Self {
+            sealed: VecDeque::new(),
+            tail: Vec::new(),
+            sent: 0,
+            len: 0,
+        }
     }
 
     /// Bytes that wait.
@@ -202,6 +215,20 @@ impl Output {
         self.len += bytes.len();
     }
 
+    /// Appends several pieces, with one look at the room for all.
+    #[inline]
+    pub(crate) fn put_parts<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        if self.tail.len() >= Self::SEAL {
+            self.seal();
+        }
+        let len = parts.iter().map(|part| part.len()).sum();
+        self.tail.reserve(len);
+        for part in parts {
+            self.tail.extend_from_slice(part);
+        }
+        self.len += len;
+    }
+
     /// Appends a part of a blob without a copy.
     ///
     /// # Panics
@@ -219,6 +246,13 @@ impl Output {
     /// Moves everything of `other` behind what waits here. Nothing of `other` may have been sent yet.
     pub fn append(&mut self, other: &mut Self) {
         debug_assert_eq!(other.sent, 0, "an output is appended whole");
+        // A short one is copied, as a short value is: cheaper than two more slices to send.
+        if other.len < Blob::MIN && other.sealed.is_empty() {
+            self.put(&other.tail);
+            other.tail.clear();
+            other.len = 0;
+            return;
+        }
         other.seal();
         self.seal();
         self.sealed.append(&mut other.sealed);
@@ -228,13 +262,18 @@ impl Output {
 
     fn seal(&mut self) {
         if !self.tail.is_empty() {
-            self.sealed.push_back(Chunk::Bytes(core::mem::take(&mut self.tail)));
+            self.sealed
+                .push_back(Chunk::Bytes(core::mem::take(&mut self.tail)));
         }
     }
 
     /// Puts the next bytes to send into `to`, as many slices as fit, and says how many were used.
     pub fn slices<'a>(&'a self, to: &mut [&'a [u8]]) -> usize {
-        let pieces = self.sealed.iter().map(Chunk::bytes).chain(core::iter::once(&self.tail[..]));
+        let pieces = self
+            .sealed
+            .iter()
+            .map(Chunk::bytes)
+            .chain(core::iter::once(&self.tail[..]));
         let mut used = 0;
         let mut skip = self.sent;
         for (place, piece) in to.iter_mut().zip(pieces) {
