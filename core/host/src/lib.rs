@@ -3,6 +3,7 @@
 //! A runtime moves bytes between sockets and [`Link`]s; everything it shares with the other runtimes is here.
 #![forbid(unsafe_code)]
 
+pub mod config;
 mod link;
 
 pub use link::{Buffers, Link, Next};

@@ -1,0 +1,435 @@
+//! The types that a setting can have: how each is written, read, checked and shown.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A type of setting.
+pub(super) trait Kind: Sized {
+    /// What stands for the value in the help, such as `PORT`.
+    const PLACEHOLDER: &'static str;
+    /// Whether a file may give the value as a bare number.
+    const NUMERIC: bool = false;
+    /// Whether people may not see the value.
+    const SECRET: bool = false;
+
+    /// Completes "expected …" for whoever gave something else.
+    fn expects() -> String;
+
+    /// Reads the form that flags, the environment and strings in files have; `None` where it is not one.
+    fn parse(text: &str) -> Option<Self>;
+
+    /// The value in a form that [`parse`](Self::parse) reads; `None` where nothing is set.
+    fn show(&self) -> Option<String>;
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Count<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Count<MIN, MAX> {
+    /// The number, for a default. Out of range it does not compile, where evaluated as a constant.
+    pub(super) const fn new(n: u64) -> Self {
+        assert!(MIN <= n && n <= MAX);
+        Self(n)
+    }
+
+    pub(super) const fn value(self) -> u64 {
+        self.0
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Kind for Count<MIN, MAX> {
+    const PLACEHOLDER: &'static str = "N";
+    const NUMERIC: bool = true;
+
+    fn expects() -> String {
+        format!("a whole number from {MIN} to {MAX}")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        // `u64::from_str` would take a plus sign.
+        if !text.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let n = text.parse().ok()?;
+        (MIN..=MAX).contains(&n).then_some(Self(n))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+}
+
+/// The longest duration, in milliseconds: a year. Longer ones are slips of the unit, and this leaves every sum of a
+/// moment and a duration far from overflow.
+const LONGEST: u64 = 365 * 24 * 3600 * 1000;
+
+/// The units of a duration in milliseconds, largest first.
+const UNITS: [(&str, u64); 5] = [
+    ("d", 24 * 3600 * 1000),
+    ("h", 3600 * 1000),
+    ("m", 60 * 1000),
+    ("s", 1000),
+    ("ms", 1),
+];
+
+/// Reads `30s`, `1h30m`, `250ms` or plain seconds as milliseconds.
+fn millis(text: &str) -> Option<u64> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse::<u64>().ok()?.checked_mul(1000);
+    }
+    let mut total = 0_u64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let (_, unit) = UNITS.iter().find(|(name, _)| *name == &rest[..letters])?;
+        total = total.checked_add(number.checked_mul(*unit)?)?;
+        rest = &rest[letters..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Writes milliseconds in the largest unit that divides them.
+fn show_millis(ms: u64) -> String {
+    UNITS
+        .iter()
+        .find(|(_, unit)| ms.is_multiple_of(*unit))
+        .map_or_else(
+            || format!("{ms}ms"),
+            |(name, unit)| format!("{}{name}", ms / unit),
+        )
+}
+
+/// A time after which something is given up; none means never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Timeout(pub(super) Option<Duration>);
+
+impl Kind for Timeout {
+    const PLACEHOLDER: &'static str = "DURATION";
+    const NUMERIC: bool = true;
+
+    fn expects() -> String {
+        "a duration such as 30s or 5m, at most 365d, or 0 for none".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match millis(text)? {
+            0 => Some(Self(None)),
+            ms if ms <= LONGEST => Some(Self(Some(Duration::from_millis(ms)))),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        let ms = self
+            .0
+            .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(LONGEST));
+        Some(if ms == 0 {
+            "0".to_owned()
+        } else {
+            show_millis(ms)
+        })
+    }
+}
+
+/// A time between two runs of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Interval(pub(super) Duration);
+
+impl Kind for Interval {
+    const PLACEHOLDER: &'static str = "DURATION";
+    const NUMERIC: bool = true;
+
+    fn expects() -> String {
+        "a duration such as 1s or 5m, from 1ms to 365d".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Timeout::parse(text)?.0.map(Self)
+    }
+
+    fn show(&self) -> Option<String> {
+        Timeout(Some(self.0)).show()
+    }
+}
+
+/// The name or address of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostName(pub(super) String);
+
+impl Kind for HostName {
+    const PLACEHOLDER: &'static str = "ADDRESS";
+
+    fn expects() -> String {
+        "an address or the name of a host, without port".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        // An IPv6 address may stand in brackets, as in a URL.
+        let text = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(text);
+        let colons = text.bytes().filter(|&b| b == b':').count();
+        let good = !text.is_empty()
+            && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+            && colons != 1;
+        good.then(|| Self(text.to_owned()))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
+
+/// The path of a file; the empty text means none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FilePath(pub(super) Option<PathBuf>);
+
+impl Kind for FilePath {
+    const PLACEHOLDER: &'static str = "FILE";
+
+    fn expects() -> String {
+        "the path of a file".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        (!text.contains('\0')).then(|| Self((!text.is_empty()).then(|| PathBuf::from(text))))
+    }
+
+    fn show(&self) -> Option<String> {
+        self.0.as_ref().map(|path| path.display().to_string())
+    }
+}
+
+/// Something that is neither printed nor logged. Its `Debug` form is masked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// What stands for a secret wherever people look.
+    pub const MASK: &'static str = "********";
+
+    /// The longest secret in bytes: an AUTH with it must fit in what a stranger may send.
+    pub(super) const LONGEST: usize = 4096;
+
+    /// A secret of 1 to 4096 bytes; `None` for other lengths.
+    pub(super) fn new(bytes: &[u8]) -> Option<Self> {
+        (1..=Self::LONGEST)
+            .contains(&bytes.len())
+            .then(|| Self(bytes.to_vec()))
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::MASK)
+    }
+}
+
+/// A password; the empty text means none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Password(pub(super) Option<Secret>);
+
+impl Kind for Password {
+    const PLACEHOLDER: &'static str = "PASSWORD";
+    const SECRET: bool = true;
+
+    fn expects() -> String {
+        format!("a text of at most {} bytes", Secret::LONGEST)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self(None));
+        }
+        Secret::new(text.as_bytes()).map(|secret| Self(Some(secret)))
+    }
+
+    fn show(&self) -> Option<String> {
+        self.0.as_ref().map(|_| Secret::MASK.to_owned())
+    }
+}
+
+/// An enumeration of which each variant has a name, and perhaps others that mean the same.
+macro_rules! choice {
+    (
+        $(#[$meta:meta])*
+        $type:ident, $placeholder:literal { $($(#[$doc:meta])* $variant:ident = $name:literal $(| $alias:literal)*),+ $(,)? }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $type { $($(#[$doc])* $variant),+ }
+
+        impl $type {
+            /// The name in settings and messages.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+
+        impl Kind for $type {
+            const PLACEHOLDER: &'static str = $placeholder;
+
+            fn expects() -> String {
+                [$($name),+].join(" or ")
+            }
+
+            fn parse(text: &str) -> Option<Self> {
+                match text { $($name $(| $alias)* => Some(Self::$variant),)+ _ => None }
+            }
+
+            fn show(&self) -> Option<String> {
+                Some(self.name().to_owned())
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+
+choice! {
+    /// What moves the bytes.
+    Runtime, "RUNTIME" {
+        /// Threads of the operating system.
+        Std = "std",
+        /// smol executors.
+        Smol = "smol",
+    }
+}
+
+choice! {
+    /// How connections are shared out among threads.
+    Architecture, "ARCHITECTURE" {
+        /// One handler a connection.
+        Single = "single" | "single-goroutine",
+        /// A fixed number of workers, any number of connections.
+        Pooled = "pooled" | "pooled-goroutine",
+    }
+}
+
+choice! {
+    /// How much is logged: each level includes those before it.
+    Level, "LEVEL" {
+        /// What stops the server or loses something.
+        Error = "error",
+        /// What an operator should look at.
+        Warn = "warn",
+        /// Start, stop, and changes of size.
+        Info = "info",
+        /// Single connections.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations() {
+        let cases = [
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("250ms", 250),
+            ("1h30m", 5_400_000),
+            ("1h0m0s", 3_600_000),
+            ("2d", 172_800_000),
+            ("90", 90_000),
+            ("0", 0),
+            ("0s", 0),
+        ];
+        for (text, ms) in cases {
+            assert_eq!(millis(text), Some(ms), "{text}");
+        }
+        for text in [
+            "",
+            "s",
+            "-1s",
+            "+1s",
+            "1.5s",
+            "1 s",
+            "1x",
+            "30S",
+            "s30",
+            "18446744073709551615s",
+            "1sm",
+            "é",
+        ] {
+            assert_eq!(millis(text), None, "{text}");
+        }
+        assert_eq!(Timeout::parse("366d"), None);
+        assert_eq!(Interval::parse("0"), None);
+        assert_eq!(Timeout::parse("0ms"), Some(Timeout(None)));
+    }
+
+    #[test]
+    fn counts_keep_their_range() {
+        type Small = Count<1, 10>;
+        assert_eq!(Small::parse("10").map(Small::value), Some(10));
+        for text in [
+            "0",
+            "11",
+            "-1",
+            "+1",
+            "1.0",
+            "",
+            " 1",
+            "99999999999999999999",
+        ] {
+            assert_eq!(Small::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for text in ["127.0.0.1", "::1", "localhost", "::"] {
+            assert_eq!(HostName::parse(text), Some(HostName(text.to_owned())));
+        }
+        assert_eq!(HostName::parse("[::1]"), Some(HostName("::1".to_owned())));
+        for text in ["", " ", "a b", "127.0.0.1:8890", "a\nb"] {
+            assert_eq!(HostName::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_hides_itself() {
+        let password = Password::parse("swordfish").unwrap();
+        assert!(!format!("{password:?}").contains("swordfish"));
+        assert_eq!(password.show().as_deref(), Some(Secret::MASK));
+        assert_eq!(Password::parse(&"x".repeat(4097)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_back(ms in 0..=LONGEST) {
+            let timeout = Timeout((ms > 0).then(|| Duration::from_millis(ms)));
+            prop_assert_eq!(Timeout::parse(&timeout.show().unwrap()), Some(timeout));
+        }
+
+        #[test]
+        fn any_text_is_taken_or_refused(text in any::<String>()) {
+            let _ = (millis(&text), HostName::parse(&text), FilePath::parse(&text), Password::parse(&text));
+        }
+    }
+}
