@@ -14,6 +14,8 @@
 //! I/O or reads a clock: the time is a parameter ([`Turn::now`]).
 #![no_std]
 #![forbid(unsafe_code)]
+// Hosted crates may name either.
+#![warn(clippy::std_instead_of_core)]
 
 extern crate alloc;
 
