@@ -2,6 +2,7 @@
 //!
 //! This file is the table of contents; each subcommand is a module with its arguments (`Args`) and a `run`.
 
+mod args;
 mod bench;
 mod serve;
 mod shell;
@@ -33,7 +34,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let words = args::double_dashes(std::env::args_os(), &serve::flags());
+    let cli = Cli::parse_from(words);
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(args),
         Command::Cli(args) => shell::run(args),
