@@ -34,6 +34,7 @@ pub mod stats;
 pub mod store;
 mod sync;
 pub mod time;
+pub mod ttl;
 
 pub use buffer::{Blob, Input, Output};
 pub use service::Service;
