@@ -146,6 +146,11 @@ impl Input {
         self.start == self.end
     }
 
+    /// Makes it as new, for another connection, but keeps the memory.
+    pub fn reset(&mut self) {
+        (self.start, self.end, self.eof) = (0, 0, false);
+    }
+
     /// Bytes of memory held.
     #[must_use]
     pub fn memory(&self) -> usize {

@@ -1,9 +1,29 @@
 //! What Ant-Cache needs of an operating system but not of a scheduler.
 //!
 //! A runtime moves bytes between sockets and [`Link`]s; everything it shares with the other runtimes is here.
+//! It is a [`Runtime`]: it gets a [`Host`] (the service, the clock, the timeouts), the [`Listeners`] and a
+//! [`Shutdown`], accepts connections, makes a [`Link`] of each, and calls [`Link::pump`] whenever the last call's
+//! [`Next`] says so. [`lane`] has what the pooled runtimes share besides.
 #![forbid(unsafe_code)]
 
+mod buffers;
+mod clock;
 pub mod config;
+mod host;
+mod housekeeping;
+pub mod lane;
 mod link;
+mod listener;
+mod runtime;
+mod shutdown;
+mod stream;
 
-pub use link::{Buffers, Link, Next};
+pub use buffers::Buffers;
+pub use clock::Clock;
+pub use host::{Host, Timeouts};
+pub use housekeeping::Housekeeper;
+pub use link::{Ending, Link, Next};
+pub use listener::{BindError, Listener, Listeners};
+pub use runtime::Runtime;
+pub use shutdown::Shutdown;
+pub use stream::{Ready, Stream, Wire};

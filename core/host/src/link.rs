@@ -1,16 +1,31 @@
 //! A connection between a socket and a session, without the waiting: a runtime decides when to call, and for how long.
+//!
+//! When the socket is readable, [`Link::receive`] reads once: a level-triggered poller reports again what was not read,
+//! and the read that only finds out that nothing is left is saved. Then [`Link::pump`] lets the session work for one
+//! bounded turn and sends what the socket takes. What it returns ([`Next`]) is all that the runtime has to arrange.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice};
 
+use ant_cache_core::limits::MAX_UNREAD;
 use ant_cache_core::{Cause, Input, Millis, Output, Session, Turn};
+
+use crate::{Buffers, Timeouts, Wire};
 
 /// Most slices in one vectored write; large values interleave with small replies, so pairs are common, dozens are not.
 const SLICES: usize = 16;
 
+/// Most bytes read, and most bytes sent, in one step. Copying this much through a loopback socket takes about 100 µs,
+/// as long as a session's turn: one client with large values delays the others no more than one with long commands.
+const BYTES: usize = 256 << 10;
+
+/// Milliseconds in which what still arrives is read and thrown away after the last reply. Closing a socket with
+/// unread bytes resets the connection, which can take the reply from a client that is still sending.
+const LINGER: u64 = 1000;
+
 /// What a connection wants after [`Link::pump`]. The demands combine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Next {
-    /// To be pumped when the socket is readable.
+    /// To receive, and be pumped, when the socket is readable. If not, a level-triggered poller must not watch for it.
     pub read: bool,
     /// To be pumped when the socket is writable.
     pub write: bool,
@@ -18,15 +33,20 @@ pub struct Next {
     pub again: bool,
     /// To be pumped at this moment at the latest.
     pub deadline: Option<Millis>,
-    /// To be closed now: everything that could be sent was sent.
-    pub close: Option<Cause>,
+    /// To be closed now: everything that could be sent was sent. Nothing else is wanted then.
+    pub close: Option<Ending>,
 }
 
-/// Spare buffers of one lane. An idle connection holds none; it borrows a pair for the time in which bytes wait.
-#[derive(Debug, Default)]
-pub struct Buffers {
-    inputs: Vec<Input>,
-    outputs: Vec<Output>,
+/// Why a connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The session came to its end.
+    Session(Cause),
+    /// Nothing came for [`Timeouts::idle`].
+    Idle,
+    /// The client took nothing for [`Timeouts::send`] while replies waited.
+    Stalled,
 }
 
 /// One connection: session and buffers.
@@ -35,36 +55,212 @@ pub struct Link {
     session: Session,
     input: Input,
     output: Output,
+    /// Bytes received since the last pump.
+    arrived: usize,
+    /// When a byte last moved in either direction; where replies wait, when the first of them began to.
+    moved: Millis,
+    /// Why the session ended: what waits is still sent, nothing more is executed.
+    ended: Option<Cause>,
+    /// The end of [`LINGER`], once the last byte is sent.
+    lingers: Option<Millis>,
+    #[cfg(feature = "faults")]
+    pub(crate) fault: Option<fn(&[u8])>,
 }
 
 impl Link {
-    /// A connection that nothing has arrived on yet.
+    /// A connection made at `now` that nothing has arrived on yet.
     #[must_use]
-    pub fn new(session: Session) -> Self {
-        Self { session, input: Input::new(), output: Output::new() }
+    pub fn new(session: Session, now: Millis) -> Self {
+        Self {
+            session,
+            input: Input::new(),
+            output: Output::new(),
+            arrived: 0,
+            moved: now,
+            ended: None,
+            lingers: None,
+            #[cfg(feature = "faults")]
+            fault: None,
+        }
     }
 
-    /// One step: reads once where `readable`, lets the session work, writes what it has to say.
+    /// Reads once. True means that something arrived, were it only the end.
     ///
     /// # Errors
-    /// What the socket reports, except `WouldBlock` and `Interrupted`: the connection is broken.
-    pub fn pump<S: Read + Write>(
+    /// What the socket reports: the connection is broken and to be closed. That concerns the peer alone.
+    pub fn receive<W: Wire>(&mut self, wire: &mut W, buffers: &mut Buffers) -> io::Result<bool> {
+        if self.input.eof() {
+            return Ok(false);
+        }
+        buffers.lend_input(&mut self.input);
+        let room = self.input.spare();
+        let most = room.len().min(BYTES);
+        let received = retrying(|| wire.recv(&mut room[..most]));
+        match received {
+            Ok(Some(0)) => self.input.set_eof(),
+            Ok(Some(n)) => {
+                self.input.filled(n);
+                self.arrived += n;
+            }
+            Ok(None) | Err(_) => buffers.take_back(&mut self.input, &mut self.output),
+        }
+        received.map(|n| n.is_some())
+    }
+
+    /// One step: lets the session work for one turn and sends what it has to say.
+    ///
+    /// A new connection is pumped once before anything has arrived: its deadlines begin then.
+    ///
+    /// # Errors
+    /// What the socket reports: the connection is broken and to be closed. That concerns the peer alone.
+    pub fn pump<W: Wire>(
         &mut self,
-        socket: &mut S,
-        readable: bool,
+        wire: &mut W,
         cx: &mut Turn<'_>,
+        timeouts: &Timeouts,
         buffers: &mut Buffers,
     ) -> io::Result<Next> {
-        let _ = (buffers, SLICES, IoSlice::new(b""));
-        if readable {
-            match socket.read(self.input.spare()) {
-                Ok(0) => self.input.set_eof(),
-                Ok(n) => self.input.filled(n),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+        if self.arrived > 0 {
+            cx.stats.bytes_in.add(self.arrived as u64);
+            self.arrived = 0;
+            self.moved = cx.now;
+        }
+        let next = self.step(wire, cx, timeouts, buffers);
+        buffers.take_back(&mut self.input, &mut self.output);
+        next
+    }
+
+    fn step<W: Wire>(
+        &mut self,
+        wire: &mut W,
+        cx: &mut Turn<'_>,
+        timeouts: &Timeouts,
+        buffers: &mut Buffers,
+    ) -> io::Result<Next> {
+        // Replies that wait go first: they decide whether the session may go on.
+        let mut quota = self.flush(wire, BYTES, cx)?;
+        let mut next = Next::default();
+        if self.ended.is_none() {
+            #[cfg(feature = "faults")]
+            if let Some(fault) = self.fault {
+                fault(self.input.bytes());
+            }
+            buffers.lend_output(&mut self.output);
+            let waited = !self.output.is_empty();
+            let wants = self.session.turn(cx, &mut self.input, &mut self.output);
+            if !waited && !self.output.is_empty() {
+                self.moved = cx.now;
+            }
+            let full = self.output.len() >= MAX_UNREAD;
+            quota = self.flush(wire, quota, cx)?;
+            self.ended = wants.close;
+            let room = self.output.len() < MAX_UNREAD;
+            next.read = wants.read && room && !self.input.eof();
+            // A session that stopped for the lack of room goes on as soon as there is some.
+            next.again = wants.again || (full && room);
+            next.deadline = wants.deadline;
+        }
+        if let Some(cause) = self.ended {
+            next = self.wind_up(wire, cause, cx)?;
+        }
+        // The quota ended before the socket was full: it need not be asked whether it takes more.
+        let willing = quota == 0;
+        next.again |= willing && !self.output.is_empty();
+        next.write = !willing && !self.output.is_empty();
+        self.impatience(&mut next, cx, timeouts);
+        Ok(next)
+    }
+
+    /// Closes once everything is sent, but not into the face of a client that is still sending.
+    fn wind_up<W: Wire>(&mut self, wire: &mut W, cause: Cause, cx: &Turn<'_>) -> io::Result<Next> {
+        // Nobody will look at it.
+        self.input.consume(self.input.bytes().len());
+        if !self.output.is_empty() {
+            return Ok(Next::default());
+        }
+        let until = match self.lingers {
+            Some(until) => until,
+            None if self.input.eof() => cx.now,
+            None => {
+                wire.finish()?;
+                cx.now.plus(LINGER)
+            }
+        };
+        self.lingers = Some(until);
+        let close = (self.input.eof() || cx.now >= until).then_some(Ending::Session(cause));
+        Ok(Next {
+            read: close.is_none(),
+            deadline: Some(until),
+            close,
+            ..Next::default()
+        })
+    }
+
+    /// Adds the timeouts, and closes where one has passed.
+    fn impatience(&self, next: &mut Next, cx: &Turn<'_>, timeouts: &Timeouts) {
+        let (timeout, ending, counter) = if !self.output.is_empty() {
+            (timeouts.send(), Ending::Stalled, &cx.stats.closed_stalled)
+        } else if next.read && !next.again && self.ended.is_none() {
+            (timeouts.idle(), Ending::Idle, &cx.stats.closed_idle)
+        } else {
+            return;
+        };
+        if timeout == 0 {
+            return;
+        }
+        let deadline = self.moved.plus(timeout);
+        if cx.now >= deadline {
+            counter.add(1);
+            *next = Next {
+                close: Some(ending),
+                ..Next::default()
+            };
+        } else {
+            next.deadline = Some(next.deadline.map_or(deadline, |other| other.min(deadline)));
+        }
+    }
+
+    /// Sends at most `quota` bytes. Returns what is left of the quota; 0 where the socket would have taken more.
+    fn flush<W: Wire>(
+        &mut self,
+        wire: &mut W,
+        mut quota: usize,
+        cx: &Turn<'_>,
+    ) -> io::Result<usize> {
+        while quota > 0 && !self.output.is_empty() {
+            let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
+            let used = self.output.slices(&mut slices);
+            let mut vector = [IoSlice::new(&[]); SLICES];
+            let mut offered = 0;
+            for (to, from) in vector.iter_mut().zip(&slices[..used]) {
+                let part = from.len().min(quota - offered);
+                *to = IoSlice::new(&from[..part]);
+                offered += part;
+            }
+            let Some(sent) = retrying(|| wire.send(&vector[..used]))? else {
+                break;
+            };
+            self.output.consume(sent);
+            self.moved = cx.now;
+            cx.stats.bytes_out.add(sent as u64);
+            quota -= sent;
+            if sent < offered {
+                // The socket is full; asking it once more would only say so.
+                break;
             }
         }
-        let wants = self.session.turn(cx, &mut self.input, &mut self.output);
-        Ok(Next { read: wants.read, ..Next::default() })
+        Ok(quota)
+    }
+}
+
+/// `None` where the socket would block.
+fn retrying(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        return match call() {
+            Ok(n) => Ok(Some(n)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        };
     }
 }

@@ -1,0 +1,90 @@
+//! How other threads reach a lane's leader: new connections, connections that a deposed leader brings back, the end.
+//!
+//! The leader sleeps in a poller, so mail may need a notification, which costs a system call; a leader that works
+//! looks into the mailbox before it polls again, so it needs none. Two orders meet here, and both must be sequentially
+//! consistent:
+//!
+//! ```text
+//! sender: fill the mailbox, then read the lease        leader: rest (write the lease), then read the mailbox
+//! ```
+//!
+//! One of them sees the other, so a lane is never Polling with mail and without a notification on its way. `notified`
+//! saves the system call where one is on its way already.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::sync::{AtomicBool, Mutex, lock};
+use super::{Lease, Phase};
+
+/// Mail for the leader of one lane.
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    queue: Mutex<Vec<T>>,
+    filled: AtomicBool,
+    notified: AtomicBool,
+}
+
+impl<T> Default for Mailbox<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Mailbox<T> {
+    /// An empty mailbox.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            queue: Mutex::new(Vec::new()),
+            filled: AtomicBool::new(false),
+            notified: AtomicBool::new(false),
+        }
+    }
+
+    /// Puts `items` in. True means that the caller must now notify the lane's poller.
+    #[must_use]
+    pub fn post(&self, items: impl IntoIterator<Item = T>, lease: &Lease) -> bool {
+        lock(&self.queue).extend(items);
+        self.filled.store(true, SeqCst);
+        lease.peek().1 == Phase::Polling && !self.notified.swap(true, SeqCst)
+    }
+
+    /// Whether nothing is in it. The leader asks between resting and waiting, and does not wait if this is false.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.filled.load(SeqCst)
+    }
+
+    /// Takes everything out, into `to`. Where the poller was notified, its notification must be cleared before this.
+    pub fn take(&self, to: &mut Vec<T>) {
+        self.notified.store(false, SeqCst);
+        if self.filled.swap(false, SeqCst) {
+            to.append(&mut lock(&self.queue));
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_waiting_leader_is_notified_and_once_a_batch() {
+        let (lease, mail) = (Lease::new(), Mailbox::new());
+        assert!(!mail.post([1], &lease), "nobody leads");
+        let hold = lease.claim().unwrap();
+        assert!(!mail.is_empty());
+        assert!(mail.post([2, 3], &lease));
+        assert!(!mail.post([4], &lease), "a notification is on its way");
+        lease.work(&hold);
+        let mut got = Vec::new();
+        mail.take(&mut got);
+        assert_eq!(got, [1, 2, 3, 4]);
+        assert!(mail.is_empty());
+        assert!(
+            !mail.post([5], &lease),
+            "the leader will look before it polls"
+        );
+        assert!(lease.rest(&hold) && !mail.is_empty());
+    }
+}
