@@ -65,4 +65,8 @@ counters! {
     closed_unauthenticated,
     /// Connections closed by a panic while serving them.
     closed_panicked,
+    /// Connections closed at once because the system had no thread for them.
+    closed_threadless,
+    /// Times that accepting was suspended because descriptors or memory were exhausted.
+    accept_exhausted,
 }

@@ -103,8 +103,8 @@ impl Stream {
         SockRef::from(self).shutdown(how)
     }
 
-    /// Sends a last message, as far as the socket takes it at once, and closes.
-    pub fn refuse(self, message: &[u8]) {
+    /// Sends a last message, as far as the socket takes it at once.
+    pub fn refuse(&self, message: &[u8]) {
         // The peer may be gone already: that is its affair.
         let _ = self.ready().send(&[IoSlice::new(message)]);
         let _ = self.shutdown(Shutdown::Write);
