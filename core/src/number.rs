@@ -1,6 +1,10 @@
 //! Numbers as text, to the byte as Redis reads and writes them.
 
+mod long_double;
+
 use core::fmt::{self, Write};
+
+pub use long_double::LongDouble;
 
 /// A decimal number as Redis reads it: digits without leading zeros, a `-` before any but 0, nothing else. `None` for
 /// everything else, and outside the range of the type.
@@ -147,5 +151,85 @@ impl Write for General {
         room.copy_from_slice(text.as_bytes());
         self.len += text.len();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::{String, ToString};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn integers_are_read_strictly() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("-1", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("-9223372036854775809", None),
+            ("18446744073709551616", None),
+            ("", None),
+            ("-", None),
+            ("-0", None),
+            ("00", None),
+            ("-01", None),
+            ("+1", None),
+            (" 1", None),
+            ("1 ", None),
+            ("1a", None),
+            ("--1", None),
+        ] {
+            assert_eq!(parse_i64(text.as_bytes()), expected, "{text:?}");
+        }
+        assert_eq!(parse_u64(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_u64(b"-1"), None);
+    }
+
+    fn general(value: f64) -> String {
+        String::from_utf8(General::new(value).as_bytes().to_vec()).unwrap()
+    }
+
+    /// What C's printf gives for `%.17g`.
+    #[test]
+    fn doubles_are_written_as_c_does() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-2.5, "-2.5"),
+            (0.1, "0.10000000000000001"),
+            (100.0, "100"),
+            (120.5, "120.5"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (123_456_789_012_345_680.0, "1.2345678901234568e+17"),
+            (5e-324, "4.9406564584124654e-324"),
+            (-f64::MAX, "-1.7976931348623157e+308"),
+            (-1.000_000_000_000_000_2e-4, "-0.00010000000000000002"),
+            (f64::NAN, "nan"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(general(value), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn integers_round_trip(value: i64) {
+            prop_assert_eq!(parse_i64(value.to_string().as_bytes()), Some(value));
+        }
+
+        #[test]
+        fn doubles_round_trip(bits: u64) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite());
+            prop_assert_eq!(general(value).parse::<f64>(), Ok(value));
+        }
     }
 }
