@@ -1,0 +1,38 @@
+# Targets for people and for .ci/run. `make` alone lists them.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PYTHON := $(TARGET)/venv/bin/python
+
+.PHONY: help test test-rust test-models test-python test-tools bench lint
+
+help:
+	@echo 'make test    install what the tests need, then run all of them'
+	@echo 'make lint    formatting, clippy and documentation, warnings denied'
+	@echo 'make bench   benchmarks: a few minutes on an idle machine'
+
+test: test-tools test-rust test-models test-python
+
+# Debian packages, and a virtual environment with pinned Python packages.
+test-tools:
+	tests/setup.sh $(TARGET)/venv
+
+test-rust: test-tools
+	$(CARGO) test --workspace --all-features
+
+# Each interleaving of the protocols between threads. --cfg loom changes every crate, hence a directory of its own.
+test-models:
+	RUSTFLAGS='--cfg loom' $(CARGO) test --target-dir $(TARGET)/loom --package ant-cache-host --lib -- loom
+
+# The program from outside, by a stock client.
+test-python: test-tools
+	$(CARGO) build --package ant-cache-cli
+	$(PYTHON) -m pytest -p no:cacheprovider --server $(TARGET)/debug/ant-cache-cli tests/python
+
+bench:
+	$(CARGO) bench --workspace
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
