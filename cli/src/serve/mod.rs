@@ -1,11 +1,21 @@
 //! `ant-cache-cli serve`: the server.
 
 mod args;
+mod descriptors;
+mod signals;
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
-use ant_cache_host::config;
+use ant_cache_core::Service;
+use ant_cache_core::service::Options;
+use ant_cache_host::config::{self, Architecture, Level, Runtime as RuntimeName, Settings};
+use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
+use ant_cache_runtime_std::Single;
+use tracing::level_filters::LevelFilter;
 
 pub(crate) use args::{Args, flags};
 
@@ -29,10 +39,114 @@ fn start(args: Args) -> Result<(), String> {
     if args.print_config {
         return write!(io::stdout(), "{layers}").map_err(|error| format!("cannot print: {error}"));
     }
-    for warning in &settings.warnings {
-        complain("warning", warning);
+    if settings.runtime == RuntimeName::Smol {
+        return Err("the runtime smol is not built yet; use --runtime std".to_owned());
     }
-    Ok(())
+    let warnings = settings.warnings.iter().cloned();
+    for warning in warnings.chain(descriptors::raise(settings.max_connections)) {
+        complain("warning", &warning);
+    }
+    log(settings.log_level);
+    let listeners = listen(&settings)?;
+    let shutdown = Shutdown::new().map_err(|error| format!("cannot start: {error}"))?;
+    signals::trigger(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
+    let host = host(&settings, &listeners);
+    announce(&settings, &listeners);
+    match settings.architecture {
+        Architecture::Single => Single::default().serve(host, listeners, shutdown),
+        Architecture::Pooled => {
+            return Err("the architecture pooled is not built yet; use --server single".to_owned());
+        }
+    }
+    .map_err(|error| format!("cannot serve: {error}"))
+}
+
+/// Logs to standard error from here on. Whatever becomes of that file, the server goes on.
+fn log(level: Level) {
+    let level = match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_writer(io::stderr)
+        // Its report would go to the same closed file, and panic.
+        .log_internal_errors(false)
+        .init();
+}
+
+fn listen(settings: &Settings) -> Result<Listeners, String> {
+    let mut listeners = Listeners::new();
+    listeners
+        .tcp(&settings.host, settings.port)
+        .map_err(|error| error.to_string())?;
+    if let Some(path) = &settings.unix_socket {
+        listeners.unix(path).map_err(|error| error.to_string())?;
+    }
+    Ok(listeners)
+}
+
+fn host(settings: &Settings, listeners: &Listeners) -> Arc<Host> {
+    let clock = Clock::system();
+    let service = Service::new(Options {
+        // The standard library's hash, keyed by random bits of the system: as unpredictable as those.
+        seed: RandomState::new().hash_one("ant-cache"),
+        started: clock.now(),
+        password: settings
+            .password
+            .as_ref()
+            .map(|password| password.reveal().to_vec()),
+        max_connections: settings.max_connections,
+        facts: facts(settings, listeners),
+    });
+    let host = Host::new(service, clock);
+    let millis = |timeout: Option<Duration>| {
+        timeout.map_or(0, |time| {
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+        })
+    };
+    host.timeouts().set_send(millis(settings.send_timeout));
+    host.timeouts().set_idle(millis(settings.idle_timeout));
+    Arc::new(host)
+}
+
+/// What INFO tells about this process.
+fn facts(settings: &Settings, listeners: &Listeners) -> Vec<(&'static str, &'static str, String)> {
+    let port = listeners
+        .iter()
+        .find_map(|listener| listener.address())
+        .map_or(0, |address| address.port());
+    let executable = std::env::current_exe().map(|path| path.display().to_string());
+    vec![
+        ("server", "process_id", std::process::id().to_string()),
+        ("server", "tcp_port", port.to_string()),
+        ("server", "executable", executable.unwrap_or_default()),
+        ("server", "runtime", settings.runtime.to_string()),
+        ("server", "architecture", settings.architecture.to_string()),
+    ]
+}
+
+/// The one line of a start that went well.
+fn announce(settings: &Settings, listeners: &Listeners) {
+    let places: Vec<String> = listeners.iter().map(ToString::to_string).collect();
+    let places = places.join(" and ");
+    let Settings {
+        runtime,
+        architecture,
+        ..
+    } = settings;
+    let version = env!("CARGO_PKG_VERSION");
+    let mut out = io::stdout();
+    // Where nobody reads it, the server serves all the same.
+    let _ = writeln!(
+        out,
+        "ant-cache {version} ready on {places} (runtime {runtime}, {architecture})"
+    );
+    let _ = out.flush();
 }
 
 /// One line on standard error. Where that is closed, nobody is left to tell.

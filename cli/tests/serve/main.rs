@@ -1,0 +1,5 @@
+//! The server's program, from outside.
+
+mod child;
+mod signals;
+mod start;

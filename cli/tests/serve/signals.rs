@@ -1,0 +1,51 @@
+//! A server's life from its ready line to its end.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use super::child::{Server, scratch};
+use rustix::process::Signal;
+
+#[test]
+fn the_ready_line_tells_address_runtime_and_architecture() {
+    let single = Server::start(&["--port", "0", "--server", "single"]);
+    let port = single.port();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        single.ready,
+        format!("ant-cache {version} ready on 127.0.0.1:{port} (runtime std, single)\n")
+    );
+}
+
+#[test]
+fn either_signal_ends_it_in_good_order() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(&["--port", "0", "--server", "single"]);
+        let mut client = server.connect();
+        // The reply shows that the server has the connection.
+        client.write_all(b"PING\n").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+        server.signal(signal);
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).unwrap();
+        assert_eq!(server.exit_code(), Some(0));
+    }
+}
+
+#[test]
+fn a_unix_socket_is_served_and_removed() {
+    let path = scratch("signals.sock");
+    let name = path.to_str().unwrap();
+    let mut server = Server::start(&["--port", "0", "--server", "single", "--unix-socket", name]);
+    assert!(
+        server.ready.contains(&format!(" and {name} (")),
+        "{}",
+        server.ready
+    );
+    let mut client = UnixStream::connect(&path).unwrap();
+    client.write_all(b"PING\n").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), Some(0));
+    assert!(!path.exists());
+}
