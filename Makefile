@@ -20,9 +20,9 @@ test-tools:
 test-rust: test-tools
 	$(CARGO) test --workspace --all-features
 
-# Each interleaving of the protocols between threads. --cfg loom changes every crate, hence a directory of its own.
+# Every interleaving of the protocols between threads. --cfg loom changes all crates, hence a directory of its own.
 test-models:
-	RUSTFLAGS='--cfg loom' $(CARGO) test --target-dir $(TARGET)/loom --package ant-cache-host --lib -- loom
+	RUSTFLAGS='--cfg loom' $(CARGO) test --target-dir $(TARGET)/loom --package ant-cache-host --lib
 
 # The program from outside, by a stock client.
 test-python: test-tools
