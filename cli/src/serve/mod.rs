@@ -53,7 +53,10 @@ fn start(args: Args) -> Result<(), String> {
     let host = host(&settings, &listeners);
     announce(&settings, &listeners);
     match settings.architecture {
-        Architecture::Single => Single::default().serve(host, listeners, shutdown),
+        Architecture::Single => Single {
+            stack_size: settings.stack_size,
+        }
+        .serve(host, listeners, shutdown),
         Architecture::Pooled => {
             return Err("the architecture pooled is not built yet; use --server single".to_owned());
         }

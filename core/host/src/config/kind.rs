@@ -61,6 +61,65 @@ impl<const MIN: u64, const MAX: u64> Kind for Count<MIN, MAX> {
     }
 }
 
+/// The units of a size in bytes, largest first. As in Redis's settings, but a kilobyte is always 1024 bytes.
+const SIZES: [(&str, u64); 4] = [("gb", 1 << 30), ("mb", 1 << 20), ("kb", 1 << 10), ("b", 1)];
+
+/// A number of bytes from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Size<MIN, MAX> {
+    /// The number, for a default. Out of range it does not compile, where evaluated as a constant.
+    pub(super) const fn new(bytes: u64) -> Self {
+        assert!(MIN <= bytes && bytes <= MAX);
+        Self(bytes)
+    }
+
+    pub(super) const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Kind for Size<MIN, MAX> {
+    const PLACEHOLDER: &'static str = "SIZE";
+    const NUMERIC: bool = true;
+
+    fn expects() -> String {
+        format!(
+            "a size from {} to {}",
+            show_unit(MIN, &SIZES),
+            show_unit(MAX, &SIZES)
+        )
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        if !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let unit = text[digits.len()..].to_ascii_lowercase();
+        let unit = SIZES
+            .iter()
+            .find(|(name, _)| *name == unit || (unit.is_empty() && *name == "b"))?
+            .1;
+        let bytes = digits.parse::<u64>().ok()?.checked_mul(unit)?;
+        (MIN..=MAX).contains(&bytes).then_some(Self(bytes))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(show_unit(self.0, &SIZES))
+    }
+}
+
+/// Writes a number in the largest of its units that divides it; the last of them is 1.
+fn show_unit(n: u64, units: &[(&str, u64)]) -> String {
+    let fits = |(_, unit): &&(&str, u64)| n.is_multiple_of(*unit);
+    units.iter().find(fits).map_or_else(
+        || n.to_string(),
+        |(name, unit)| format!("{}{name}", n / unit),
+    )
+}
+
 /// The longest duration, in milliseconds: a year. Longer ones are slips of the unit, and this leaves every sum of a
 /// moment and a duration far from overflow.
 const LONGEST: u64 = 365 * 24 * 3600 * 1000;
@@ -95,17 +154,6 @@ fn millis(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(total)
 }
 
-/// Writes milliseconds in the largest unit that divides them.
-fn show_millis(ms: u64) -> String {
-    UNITS
-        .iter()
-        .find(|(_, unit)| ms.is_multiple_of(*unit))
-        .map_or_else(
-            || format!("{ms}ms"),
-            |(name, unit)| format!("{}{name}", ms / unit),
-        )
-}
-
 /// A time after which something is given up; none means never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Timeout(pub(super) Option<Duration>);
@@ -133,7 +181,7 @@ impl Kind for Timeout {
         Some(if ms == 0 {
             "0".to_owned()
         } else {
-            show_millis(ms)
+            show_unit(ms, &UNITS)
         })
     }
 }
@@ -402,6 +450,39 @@ mod tests {
     }
 
     #[test]
+    fn sizes() {
+        type Any = Size<1, { 1 << 40 }>;
+        for (text, bytes) in [
+            ("1", 1),
+            ("64mb", 64 << 20),
+            ("64MB", 64 << 20),
+            ("1Gb", 1 << 30),
+            ("128kb", 128 << 10),
+            ("5b", 5),
+        ] {
+            assert_eq!(Any::parse(text).map(Any::bytes), Some(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "mb",
+            "-1kb",
+            "1.5mb",
+            "1 mb",
+            "1tb",
+            "0",
+            "1025gb",
+            "18446744073709551615gb",
+            "1mb1",
+        ] {
+            assert_eq!(Any::parse(text), None, "{text}");
+        }
+        assert_eq!(
+            Size::<65536, 1073741824>::expects(),
+            "a size from 64kb to 1gb"
+        );
+    }
+
+    #[test]
     fn hosts() {
         for text in ["127.0.0.1", "::1", "localhost", "::"] {
             assert_eq!(HostName::parse(text), Some(HostName(text.to_owned())));
@@ -425,6 +506,8 @@ mod tests {
         fn what_is_shown_is_read_back(ms in 0..=LONGEST) {
             let timeout = Timeout((ms > 0).then(|| Duration::from_millis(ms)));
             prop_assert_eq!(Timeout::parse(&timeout.show().unwrap()), Some(timeout));
+            let size = Size::<0, LONGEST>::new(ms);
+            prop_assert_eq!(Size::parse(&size.show().unwrap()), Some(size));
         }
 
         #[test]

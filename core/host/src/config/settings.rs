@@ -20,6 +20,8 @@ pub struct Settings {
     pub architecture: Architecture,
     /// Workers of the pooled architecture, 1 to 10,000.
     pub workers: usize,
+    /// Bytes of stack of each thread of the single architecture.
+    pub stack_size: usize,
     /// Address or name of the host to listen on.
     pub host: String,
     /// TCP port to listen on; 0 for any free one.
@@ -66,6 +68,7 @@ impl Layers {
             runtime: self.runtime.value,
             architecture: self.architecture.value,
             workers: self.workers.value.value() as usize,
+            stack_size: self.stack_size.value.bytes() as usize,
             host: self.host.value.0.clone(),
             port: self.port.value.value() as u16,
             unix_socket: self.unix_socket.value.0.clone(),

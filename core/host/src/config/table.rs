@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::Error;
 use super::kind::{
-    Architecture, Count, FilePath, HostName, Interval, Kind, Level, Password, Runtime, Timeout,
+    Architecture, Count, FilePath, HostName, Interval, Kind, Level, Password, Runtime, Size,
+    Timeout,
 };
 
 /// The flag and, in its form, the variable that name the file of settings.
@@ -147,8 +148,9 @@ pub struct Setting {
     pub placeholder: &'static str,
     /// What it does.
     pub doc: &'static str,
-    /// Whether a file may give it as a bare number, and whether it is secret.
+    /// Whether a file may give it as a bare number.
     pub(super) numeric: bool,
+    /// Whether people may not see its value.
     pub(super) secret: bool,
     expects: fn() -> String,
     set: fn(&mut Layers, &Setting, &Scalar, &Source) -> Result<(), Error>,
@@ -231,6 +233,8 @@ settings! {
     architecture: Architecture = Architecture::Pooled, "server", "server.architecture";
     /// Workers of the pooled architecture, which a workers setting implies.
     workers: Count<1, 10_000> = Count::new(200), "workers", "server.workers";
+    /// Stack of each thread of the single architecture; only what is used of it takes memory.
+    stack_size: Size<{ 64 << 10 }, { 1 << 30 }> = Size::new(128 << 10), "stack-size", "server.stack_size";
     /// Password that clients must give with AUTH. On a command line other users see it: prefer password-file.
     password: Password = Password(None), "password", "auth.password";
     /// File that holds the password; one line end after it does not count.
