@@ -4,10 +4,10 @@ use ant_cache_core::client::Value;
 use ant_cache_runtime_std::client::{
     Address, Client, ClientOptions, ErrorKind, Protocol, TextClient,
 };
+use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 /// A server whose connections, one after the other, are handled by the given scripts.
 fn server<const N: usize>(scripts: [fn(&mut TcpStream); N]) -> (Address, JoinHandle<()>) {

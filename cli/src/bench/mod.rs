@@ -1,12 +1,49 @@
-//! `ant-cache-cli bench`.
+//! `ant-cache-cli bench`: a load generator that checks every reply.
+//!
+//! [`workload`] says what is asked for, [`wire`] how it goes over the wire and which reply must come; an
+//! [`engine::Engine`] drives the [`connection`]s of one thread, [`measure`] runs all threads through the phases of
+//! each test, and [`report`] prints what came out.
+
+mod args;
+mod connection;
+mod engine;
+mod measure;
+mod procfs;
+mod random;
+mod report;
+mod target;
+mod wire;
+mod workload;
 
 use std::process::ExitCode;
 
-/// Arguments of `bench`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) use args::Args;
 
-/// Runs `bench`.
-pub(crate) fn run(_args: Args) -> ExitCode {
-    ExitCode::SUCCESS
+/// Some reply was wrong, or the server failed during the run.
+const FAILED: u8 = 1;
+/// The run could not begin.
+const UNUSABLE: u8 = 2;
+
+/// Runs the tests and prints their results.
+pub(crate) fn run(args: Args) -> ExitCode {
+    let outcome = match args.tests().and_then(|tests| measure::run(&args, &tests)) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            eprintln!("ant-cache-cli bench: {error}");
+            return ExitCode::from(UNUSABLE);
+        }
+    };
+    if args.json {
+        println!("{:#}", report::json(&args, &outcome));
+    } else if !outcome.tests.is_empty() {
+        print!("{}", report::table(&args, &outcome));
+    }
+    if let Some(failure) = &outcome.failure {
+        eprintln!("ant-cache-cli bench: {}: {failure}", args.address());
+    }
+    if outcome.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    }
 }
