@@ -1,4 +1,4 @@
-//! A server without a command line: `cargo run --example serve -- single 8890`, stopped by the end of its input.
+//! A server without a command line: `cargo run --example serve -- pooled 8890 200`, stopped by the end of its input.
 
 use std::error::Error;
 use std::io::Read;
@@ -7,12 +7,13 @@ use std::thread;
 
 use ant_cache_core::Service;
 use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
-use ant_cache_runtime_std::Single;
+use ant_cache_runtime_std::{Pooled, Single};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let architecture = args.next().unwrap_or_else(|| "single".into());
     let port = args.next().map_or(Ok(8890), |port| port.parse())?;
+    let workers = args.next().as_deref().unwrap_or("200").parse()?;
 
     let mut listeners = Listeners::new();
     listeners.tcp("127.0.0.1", port)?;
@@ -30,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let host = Arc::new(Host::new(Service::new(Default::default()), Clock::system()));
     match architecture.as_str() {
         "single" => Single::default().serve(host, listeners, shutdown)?,
+        "pooled" => Pooled::new(workers).serve(host, listeners, shutdown)?,
         other => return Err(format!("no such architecture: {other}").into()),
     }
     Ok(())

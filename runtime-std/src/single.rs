@@ -33,15 +33,10 @@ pub struct Single {
     pub stack_size: usize,
 }
 
-impl Single {
-    /// The default stack.
-    pub const STACK: usize = 128 << 10;
-}
-
 impl Default for Single {
     fn default() -> Self {
         Self {
-            stack_size: Self::STACK,
+            stack_size: crate::STACK,
         }
     }
 }

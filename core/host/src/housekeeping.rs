@@ -4,12 +4,11 @@
 //! requests make new work for it, so it sleeps for good when there is none, and whoever serves requests wakes it: an
 //! idle server has no timer ticks.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use ant_cache_core::Budget;
 
+use crate::alarm::{Alarm, Woken};
 use crate::Host;
 
 /// At most one tick in this time for new requests' sake: memory of expired entries has to be back within a second.
@@ -17,23 +16,7 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// Calls the service's tick when it is due.
 #[derive(Debug, Default)]
-pub struct Housekeeper {
-    asleep: AtomicBool,
-    state: Mutex<State>,
-    wake: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    nudged: bool,
-    stopped: bool,
-}
-
-enum Woken {
-    Due,
-    Nudged,
-    Stopped,
-}
+pub struct Housekeeper(Alarm);
 
 impl Housekeeper {
     /// One that does nothing before [`run`](Self::run).
@@ -45,89 +28,40 @@ impl Housekeeper {
     /// Says that requests were executed. Nearly free while the housekeeper is awake.
     #[inline]
     pub fn nudge(&self) {
-        if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
-            self.state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .nudged = true;
-            self.wake.notify_one();
-        }
+        self.0.nudge();
     }
 
     /// Makes [`run`](Self::run) return.
     pub fn stop(&self) {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .stopped = true;
-        self.wake.notify_one();
+        self.0.stop();
     }
 
     /// Keeps house until [`stop`](Self::stop).
     pub fn run(&self, host: &Host) {
         loop {
-            // Asleep first, then the tick: what is done after the tick looked finds the flag and nudges.
-            self.asleep.store(true, SeqCst);
+            // What is done after this tick has looked finds the housekeeper dozing, and nudges.
+            self.0.doze_off();
             let now = host.clock().now();
-            let due = host
-                .service()
-                .tick(now, Budget::TURN)
-                .map(|due| Duration::from_millis(due.since(now)));
+            let due = host.service().tick(now, Budget::TURN).map(|due| Duration::from_millis(due.since(now)));
             if due == Some(Duration::ZERO) {
-                if self.pause(Duration::ZERO) {
+                self.0.stay_up();
+                if !self.0.pause(Duration::ZERO) {
                     return;
                 }
                 // A slice was not enough; the others get their turn between.
                 std::thread::yield_now();
                 continue;
             }
-            match self.sleep(due) {
+            match self.0.sleep(due) {
                 Woken::Due => {}
-                Woken::Nudged if !self.pause(PACE) => {}
+                Woken::Nudged if self.0.pause(PACE) => {}
                 Woken::Nudged | Woken::Stopped => return,
             }
         }
     }
-
-    /// Sleeps until nudged or stopped, at most for `most`.
-    fn sleep(&self, most: Option<Duration>) -> Woken {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = |state: &mut State| !state.nudged && !state.stopped;
-        let mut state = match most {
-            None => self
-                .wake
-                .wait_while(state, waits)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(most) => {
-                self.wake
-                    .wait_timeout_while(state, most, waits)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
-        };
-        let nudged = std::mem::take(&mut state.nudged);
-        if state.stopped {
-            Woken::Stopped
-        } else if nudged {
-            Woken::Nudged
-        } else {
-            Woken::Due
-        }
-    }
-
-    /// Sleeps for `time`, or until stopped (true).
-    fn pause(&self, time: Duration) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = |state: &mut State| !state.stopped;
-        self.wake
-            .wait_timeout_while(state, time, waits)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
-            .stopped
-    }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::Arc;
 
@@ -138,10 +72,7 @@ mod tests {
 
     #[test]
     fn it_stops_when_told_asleep_or_not() {
-        let host = Arc::new(Host::new(
-            Service::new(Default::default()),
-            Clock::manual(Millis(0)),
-        ));
+        let host = Arc::new(Host::new(Service::new(Default::default()), Clock::manual(Millis(0))));
         for nudges in [0, 1, 100] {
             let keeper = Arc::new(Housekeeper::new());
             let thread = std::thread::spawn({

@@ -6,6 +6,7 @@
 //! [`Next`] says so. [`lane`] has what the pooled runtimes share besides.
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod buffers;
 mod clock;
 pub mod config;
@@ -18,6 +19,7 @@ mod runtime;
 mod shutdown;
 mod stream;
 
+pub use alarm::{Alarm, Woken};
 pub use buffers::Buffers;
 pub use clock::Clock;
 pub use host::{Host, Timeouts};

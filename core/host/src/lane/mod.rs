@@ -6,16 +6,24 @@
 //! of connections; a spare takes a lane over only if its leader is stuck in one turn.
 
 mod accept;
+mod balance;
 mod lease;
 mod mailbox;
+#[cfg(all(test, loom))]
+mod model;
+mod sizing;
 mod slots;
 mod stats;
-mod sync;
+mod stuck;
+pub(crate) mod sync;
 mod timers;
 
 pub use accept::{Acceptor, Verdict};
+pub use balance::{Advice, Balance, Load, choose, select};
 pub use lease::{Hold, Lease, Phase};
 pub use mailbox::Mailbox;
+pub use sizing::{LOOKS, Sizing, Step};
 pub use slots::{Slots, Token};
-pub use stats::{PoolNumbers, PoolStats};
+pub use stats::{Number, PoolNumbers, PoolStats};
+pub use stuck::{Evidence, PERIOD, Suspect};
 pub use timers::{Due, Timers};
