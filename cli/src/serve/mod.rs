@@ -6,6 +6,7 @@ mod signals;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use ant_cache_core::Service;
 use ant_cache_core::service::Options;
 use ant_cache_host::config::{self, Architecture, Level, Runtime as RuntimeName, Settings};
 use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
-use ant_cache_runtime_std::Single;
+use ant_cache_runtime_std::{Pooled, Single};
 use tracing::level_filters::LevelFilter;
 
 pub(crate) use args::{Args, flags};
@@ -58,7 +59,12 @@ fn start(args: Args) -> Result<(), String> {
         }
         .serve(host, listeners, shutdown),
         Architecture::Pooled => {
-            return Err("the architecture pooled is not built yet; use --server single".to_owned());
+            let workers = NonZeroUsize::new(settings.workers).unwrap_or(NonZeroUsize::MIN);
+            Pooled {
+                stack_size: settings.stack_size,
+                ..Pooled::new(workers)
+            }
+            .serve(host, listeners, shutdown)
         }
     }
     .map_err(|error| format!("cannot serve: {error}"))

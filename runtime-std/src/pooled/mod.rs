@@ -117,7 +117,7 @@ impl Pool {
     }
 
     /// Moves connections from one lane to another.
-    fn transfer(&self, from: &Lane, to: usize, connections: Vec<Box<Connection>>) {
+    fn transfer(&self, from: &Lane, to: usize, connections: Vec<Mail>) {
         let count = connections.len();
         if count == 0 {
             return;
@@ -125,7 +125,7 @@ impl Pool {
         let to = &self.lanes[to];
         from.load.connections.fetch_sub(count, Relaxed);
         to.load.connections.fetch_add(count, Relaxed);
-        to.post(connections.into_iter().map(Mail::Adopt));
+        to.post(connections);
         self.host.pool().moved.add(count as u64);
         tracing::debug!(count, "connections moved to a lane with more time");
     }

@@ -13,6 +13,7 @@ use ant_cache_core::Millis;
 use ant_cache_host::lane::{Due, Slots, Timers, Token, select};
 use ant_cache_host::{Buffers, Link, Next, Stream};
 
+use super::lane::Mail;
 use super::poller::{Event, Interest, Poller};
 
 /// A connection that moves between its place, a turn, and other lanes.
@@ -223,8 +224,8 @@ impl Places {
         }
     }
 
-    /// Gives away connections that make up at most `share` of what was counted.
-    pub(super) fn give(&mut self, share: f64, poller: &Poller) -> Vec<Box<Connection>> {
+    /// Gives away connections that make up at most `share` of what was counted, as mail for another lane.
+    pub(super) fn give(&mut self, share: f64, poller: &Poller) -> Vec<Mail> {
         let here = self
             .places
             .iter_mut()
@@ -235,7 +236,7 @@ impl Places {
             .filter_map(|token| {
                 let place = self.places.get_mut(token)?;
                 disarm(place, poller);
-                self.places.remove(token)?.connection
+                self.places.remove(token)?.connection.map(Mail::Adopt)
             })
             .collect()
     }

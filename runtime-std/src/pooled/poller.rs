@@ -111,16 +111,18 @@ impl Poller {
 /// The sockets' events among `events`.
 pub(crate) fn sockets(events: &Events) -> impl Iterator<Item = Event> {
     use epoll::EventFlags as Flags;
-    events
+    // Copied, for an event is a packed structure.
+    let pairs = events
         .iter()
-        .filter(|event| event.data.u64() != NOTIFIED)
-        .map(|event| {
+        .map(|&epoll::Event { flags, data }| (flags, data.u64()));
+    pairs
+        .filter(|(_, key)| *key != NOTIFIED)
+        .map(|(flags, key)| {
             // A reset is reported as readable and writable too, as far as that was asked for.
-            let readable = event.flags.contains(Flags::IN);
-            let gone = !event.flags.intersects(Flags::IN | Flags::OUT);
+            let gone = !flags.intersects(Flags::IN | Flags::OUT);
             Event {
-                key: event.data.u64(),
-                readable,
+                key,
+                readable: flags.contains(Flags::IN),
                 gone,
             }
         })
