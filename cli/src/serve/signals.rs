@@ -27,9 +27,9 @@ pub(super) fn trigger(shutdown: &Shutdown) -> io::Result<()> {
                     // As a shell reports a process that the signal killed.
                     exit(128 + signal);
                 }
+                watch();
                 tracing::info!(signal = signal_name(signal), "stopping");
                 shutdown.trigger();
-                watch();
             }
         })?;
     Ok(())

@@ -53,8 +53,8 @@ pub(crate) struct Server {
     child: Child,
     /// The line that it printed at its start.
     pub(crate) ready: String,
-    /// What it logs.
-    pub(crate) log: BufReader<ChildStderr>,
+    /// What it logs; closed where taken and dropped.
+    pub(crate) log: Option<BufReader<ChildStderr>>,
 }
 
 impl Server {
@@ -75,7 +75,11 @@ impl Server {
             log.read_to_string(&mut text).unwrap();
             panic!("{words:?} did not start: {text}");
         }
-        Self { child, ready, log }
+        Self {
+            child,
+            ready,
+            log: Some(log),
+        }
     }
 
     /// The TCP port.
@@ -90,6 +94,13 @@ impl Server {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The rest of its log, to its end.
+    pub(crate) fn rest_of_log(&mut self) -> String {
+        let mut text = String::new();
+        self.log.take().unwrap().read_to_string(&mut text).unwrap();
+        text
     }
 
     /// Waits for the end; the exit code.

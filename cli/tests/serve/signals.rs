@@ -49,3 +49,12 @@ fn a_unix_socket_is_served_and_removed() {
     assert_eq!(server.exit_code(), Some(0));
     assert!(!path.exists());
 }
+
+#[test]
+fn it_outlives_whoever_read_its_log() {
+    let mut server = Server::start(&["--port", "0", "--server", "single"]);
+    drop(server.log.take());
+    // Stopping is logged.
+    server.signal(Signal::TERM);
+    assert_eq!(server.exit_code(), Some(0));
+}

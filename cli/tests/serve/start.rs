@@ -262,8 +262,7 @@ fn the_start_says_what_is_risky_or_missing() {
     ]);
     server.signal(rustix::process::Signal::TERM);
     assert_eq!(server.exit_code(), Some(0));
-    let mut log = String::new();
-    std::io::Read::read_to_string(&mut server.log, &mut log).unwrap();
+    let log = server.rest_of_log();
     let warnings: Vec<&str> = log
         .lines()
         .filter_map(|line| line.strip_prefix("ant-cache-cli: warning: "))

@@ -469,6 +469,10 @@ fn passwords_come_from_files_too() {
         settings(&both[1..], &[]).warnings,
         ["--password is visible in the list of processes; prefer --password-file"]
     );
+    assert_eq!(
+        settings(&[("password", "")], &[("ANT_CACHE_PASSWORD_FILE", &path)]),
+        settings(&[], &[])
+    );
     // Empty means none, so that a stronger source can take back what a weaker one set.
     assert_eq!(
         settings(&[("password", "")], &[("ANT_CACHE_PASSWORD", "direct")]).password,
@@ -483,8 +487,8 @@ fn persistence_is_checked_and_said_to_be_missing() {
     assert_eq!(
         settings(&[(CONFIG, &path)], &[]).warnings,
         [
-            "persistence is not built yet: nothing is saved to disk, and persistence.atd_file, \
-          persistence.atd_interval, persistence.acl_file, persistence.acl_interval have no effect"
+            "persistence is not built yet: nothing is saved to disk, in spite of persistence.atd_file, \
+          persistence.atd_interval, persistence.acl_file, persistence.acl_interval"
         ]
     );
     let path = file(

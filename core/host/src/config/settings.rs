@@ -46,7 +46,7 @@ impl Layers {
     /// Decides what follows from several settings together, and notes it here too.
     pub(super) fn resolve(&mut self) -> Result<Settings, Error> {
         let mut warnings = Vec::new();
-        if self.password.source == Source::Flag {
+        if self.password.source == Source::Flag && self.password.value.0.is_some() {
             warnings.push(
                 "--password is visible in the list of processes; prefer --password-file".to_owned(),
             );
@@ -64,6 +64,7 @@ impl Layers {
         }
         self.resolve_architecture(&mut warnings);
         self.warn_of_persistence(&mut warnings);
+        // The casts lose nothing: the table bounds each number.
         Ok(Settings {
             runtime: self.runtime.value,
             architecture: self.architecture.value,
@@ -87,11 +88,11 @@ impl Layers {
         let Some(path) = &file.value.0 else {
             return Ok(direct.value.0.clone());
         };
-        if direct.value.0.is_none() || direct.source.rank() < file.source.rank() {
-            return read_password(path).map(Some);
-        }
         if direct.source.rank() > file.source.rank() {
             return Ok(direct.value.0.clone());
+        }
+        if direct.source.rank() < file.source.rank() || direct.value.0.is_none() {
+            return read_password(path).map(Some);
         }
         let place = |name: &str, source: &Source| match setting(name) {
             Some(setting) => source.place(setting),
@@ -132,7 +133,7 @@ impl Layers {
         if !given.is_empty() {
             let keys = given.join(", ");
             warnings.push(format!(
-                "persistence is not built yet: nothing is saved to disk, and {keys} have no effect"
+                "persistence is not built yet: nothing is saved to disk, in spite of {keys}"
             ));
         }
     }
