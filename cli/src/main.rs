@@ -30,7 +30,7 @@ enum Command {
     /// Talk to a server: an interactive shell, or one command and its reply.
     Cli(shell::Args),
     /// Measure a server under load.
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +39,6 @@ fn main() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(args),
         Command::Cli(args) => shell::run(args),
-        Command::Bench(args) => bench::run(args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

@@ -12,7 +12,7 @@ use super::workload::{Distribution, Mix, Op};
 /// next. Every reply is checked. Exit status: 0 if all was right, 1 if a reply was wrong or the server failed during
 /// the run (what was measured until then is printed and marked), 2 if the run could not begin.
 #[derive(Clone, Debug, clap::Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, args_override_self = true)]
 pub(crate) struct Args {
     /// Host of the server.
     #[arg(short = 'h', long, default_value = "127.0.0.1")]

@@ -55,15 +55,16 @@ pub(super) fn run(args: &Args, tests: &[Mix]) -> Result<Outcome, String> {
     let cannot = |error| format!("{address}: cannot connect: {error}");
     raise_file_limit();
     let patience = args.timeout.max(Duration::from_millis(1));
+    if let Some(pid) = args.server_pid {
+        ProcessSample::read(pid).map_err(|error| format!("--server-pid {pid}: {error}"))?;
+    }
     let target = Target::find(&address, patience).map_err(cannot)?;
-    let pid = match args.server_pid {
-        Some(pid) => {
-            ProcessSample::read(pid).map_err(|error| format!("--server-pid {pid}: {error}"))?;
-            Some(pid)
-        }
-        None => target.server_pid(args.dialect, &address, args.password.as_deref()),
-    };
-    let pid = pid.filter(|&pid| ProcessSample::read(pid).is_ok());
+    let ask = || target.server_pid(args.dialect, &address, args.password.as_deref());
+    // One that runs on another machine, or in another name space, is of no use.
+    let pid = args
+        .server_pid
+        .or_else(ask)
+        .filter(|&pid| ProcessSample::read(pid).is_ok());
 
     let password = args.password.as_deref();
     let wire = Arc::new(Wire::new(

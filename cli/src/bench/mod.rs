@@ -25,8 +25,8 @@ const FAILED: u8 = 1;
 const UNUSABLE: u8 = 2;
 
 /// Runs the tests and prints their results.
-pub(crate) fn run(args: Args) -> ExitCode {
-    let outcome = match args.tests().and_then(|tests| measure::run(&args, &tests)) {
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let outcome = match args.tests().and_then(|tests| measure::run(args, &tests)) {
         Ok(outcome) => outcome,
         Err(error) => {
             eprintln!("ant-cache-cli bench: {error}");
@@ -34,9 +34,9 @@ pub(crate) fn run(args: Args) -> ExitCode {
         }
     };
     if args.json {
-        println!("{:#}", report::json(&args, &outcome));
+        println!("{:#}", report::json(args, &outcome));
     } else if !outcome.tests.is_empty() {
-        print!("{}", report::table(&args, &outcome));
+        print!("{}", report::table(args, &outcome));
     }
     if let Some(failure) = &outcome.failure {
         eprintln!("ant-cache-cli bench: {}: {failure}", args.address());

@@ -223,6 +223,7 @@ fn test_json(args: &Args, test: &TestResult) -> Option<Value> {
         })),
         "generator": {
             "cpu_share": figures.generator_share,
+            "cpu_us_per_op": tally.cpu.as_secs_f64() * 1e6 / figures.ops.max(1) as f64,
             "is_the_limit": figures.generator_share >= SATURATED,
         },
     }))
