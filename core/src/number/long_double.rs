@@ -336,7 +336,7 @@ impl Natural {
     }
 
     fn shift_left(&mut self, bits: usize) {
-        if bits % 32 > 0 {
+        if !bits.is_multiple_of(32) {
             self.multiply_and_add(1 << (bits % 32), 0);
         }
         if !self.0.is_empty() {

@@ -110,14 +110,7 @@ impl Parser {
         ) {
             Ok(()) if progress.missing == 0 => self.request(first, count, progress.at),
             Ok(()) => {
-                let base = offset(self.at);
-                self.begun.progress = progress;
-                self.begun
-                    .done
-                    .extend(spans.drain(first..).map(|span| Span {
-                        start: span.start - base,
-                        len: span.len,
-                    }));
+                self.keep(progress, spans, first);
                 Parsed::Incomplete
             }
             Err(error) => {
@@ -125,6 +118,19 @@ impl Parser {
                 self.fail(error, Dialect::Resp)
             }
         }
+    }
+
+    /// Takes the spans of a request that has not fully arrived.
+    #[cold]
+    fn keep(&mut self, progress: Progress, spans: &mut Vec<Span>, first: usize) {
+        let base = offset(self.at);
+        self.begun.progress = progress;
+        self.begun
+            .done
+            .extend(spans.drain(first..).map(|span| Span {
+                start: span.start - base,
+                len: span.len,
+            }));
     }
 
     /// Goes on with a request that was begun.
@@ -166,7 +172,7 @@ impl Parser {
 }
 
 /// Reads arguments until none is missing or the bytes end; their spans, moved by `base`, are appended to `spans`.
-#[inline]
+#[inline(always)]
 fn arguments(
     bytes: &[u8],
     base: usize,
@@ -201,7 +207,7 @@ fn arguments(
 
 /// Reads `$len\r\n` at `at` and moves `at` behind it; nothing where it has not fully arrived. What is announced fits in
 /// the limit of the request.
-#[inline]
+#[inline(always)]
 fn bulk_header(
     bytes: &[u8],
     at: &mut usize,
@@ -237,28 +243,31 @@ fn bulk_header(
 }
 
 /// Reads the line at `at`, a byte that is known and then a number. It must end before `limit`.
-#[inline]
+#[inline(always)]
 fn header(bytes: &[u8], at: usize, searched: &mut usize, limit: usize) -> Header {
-    let first = at + 1;
-    let mut next = first;
-    let mut value = 0;
-    // Up to nine digits, no leading zero, complete: all but the strangest headers.
-    while let Some(digit @ b'0'..=b'9') = bytes.get(next) {
-        if next - first == 9 {
-            break;
-        }
-        value = value * 10 + i64::from(digit - b'0');
-        next += 1;
+    let digit = |byte: u8| i64::from(byte - b'0');
+    let rest = bytes.get(at + 1..).unwrap_or_default();
+    // Nearly every header is one of these; a longer number stands before so many bytes that its cost does not show.
+    let (value, end) = match *rest {
+        [a @ b'0'..=b'9', b'\r', _, ..] => (digit(a), at + 4),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] => (10 * digit(a) + digit(b), at + 5),
+        [
+            a @ b'1'..=b'9',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+            b'\r',
+            _,
+            ..,
+        ] => (100 * digit(a) + 10 * digit(b) + digit(c), at + 6),
+        _ => return unusual_header(bytes, at, searched, limit),
+    };
+    if end > limit {
+        return unusual_header(bytes, at, searched, limit);
     }
-    let end = next + 2;
-    let plain = next > first && (bytes[first] != b'0' || next == first + 1);
-    if plain && bytes.get(next) == Some(&b'\r') && end <= bytes.len() && end <= limit {
-        return Header::Number { value, end };
-    }
-    unusual_header(bytes, at, searched, limit)
+    Header::Number { value, end }
 }
 
-/// The same for every header: negative, long, wrong or incomplete ones too.
+/// The same for every header: long, negative, wrong or incomplete ones too.
 ///
 /// Whatever the outcome, it depends only on the bytes and not on how they were split: an error about a length is given
 /// where that many bytes have arrived without an end, or where the end lies further back.

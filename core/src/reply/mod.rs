@@ -142,7 +142,7 @@ impl<'a> Reply<'a> {
     #[inline]
     pub fn ok(&mut self) {
         match self.wire {
-            Wire::Text(eol) => self.text_string(eol, b"OK"),
+            Wire::Text(eol) => self.text_word(eol, b"OK"),
             _ => self.out.put(b"+OK\r\n"),
         }
     }
@@ -152,7 +152,7 @@ impl<'a> Reply<'a> {
     pub fn status(&mut self, word: &str) {
         debug_assert!(!word.contains(['\r', '\n']), "a status is one line");
         match self.wire {
-            Wire::Text(eol) => self.text_string(eol, word.as_bytes()),
+            Wire::Text(eol) => self.text_word(eol, word.as_bytes()),
             _ => resp::line(self.out, b"+", word.as_bytes()),
         }
     }

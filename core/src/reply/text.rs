@@ -188,6 +188,10 @@ impl Reply<'_> {
 
     #[inline]
     pub(super) fn text_string(&mut self, eol: Eol, bytes: &[u8]) {
+        // Nearly every reply, in one piece: half the time of begin, put and finish.
+        if self.nesting.open.is_none() && is_bare(Place::Line, bytes) {
+            return put_line(self.out, bytes, eol);
+        }
         let place = self.begin();
         match place {
             Place::Json | Place::JsonKey => json_string(self.out, bytes),
@@ -195,6 +199,15 @@ impl Reply<'_> {
             _ => quoted(self.out, bytes),
         }
         self.finish(eol);
+    }
+
+    /// A string that needs no quotes as a whole line.
+    #[inline]
+    pub(super) fn text_word(&mut self, eol: Eol, word: &[u8]) {
+        if self.nesting.open.is_none() {
+            return put_line(self.out, word, eol);
+        }
+        self.text_string(eol, word);
     }
 
     pub(super) fn text_blob(&mut self, eol: Eol, blob: &Blob, range: Range<usize>) {
@@ -210,6 +223,9 @@ impl Reply<'_> {
 
     /// Text that needs no quotes anywhere but as a key of an object.
     pub(super) fn text_number(&mut self, eol: Eol, digits: &[u8]) {
+        if self.nesting.open.is_none() {
+            return put_line(self.out, digits, eol);
+        }
         if self.begin() == Place::JsonKey {
             json_string(self.out, digits);
         } else {
@@ -242,10 +258,17 @@ impl Reply<'_> {
             return self.text_string(eol, text.as_bytes());
         }
         for line in text.lines() {
-            self.out.put_parts([line.as_bytes(), line_end(eol)]);
+            put_line(self.out, line.as_bytes(), eol);
         }
-        self.out.put(b"END");
-        self.finish(eol);
+        put_line(self.out, b"END", eol);
+    }
+}
+
+#[inline]
+fn put_line(out: &mut Output, line: &[u8], eol: Eol) {
+    match eol {
+        Eol::Lf => out.put_parts([line, b"\n"]),
+        Eol::CrLf => out.put_parts([line, b"\r\n"]),
     }
 }
 
