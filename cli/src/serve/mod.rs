@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use ant_cache_core::Service;
@@ -52,22 +53,41 @@ fn start(args: Args) -> Result<(), String> {
     let shutdown = Shutdown::new().map_err(|error| format!("cannot start: {error}"))?;
     signals::trigger(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
     let host = host(&settings, &listeners);
-    announce(&settings, &listeners);
-    match settings.architecture {
-        Architecture::Single => Single {
-            stack_size: settings.stack_size,
+    let &Settings {
+        workers,
+        stack_size,
+        ..
+    } = &settings;
+    let served = match settings.architecture {
+        Architecture::Single => {
+            announce(&settings, &listeners, "");
+            Single { stack_size }.serve(host, listeners, shutdown)
         }
-        .serve(host, listeners, shutdown),
         Architecture::Pooled => {
-            let workers = NonZeroUsize::new(settings.workers).unwrap_or(NonZeroUsize::MIN);
+            let lanes = settings.lanes.unwrap_or_else(cores).min(workers);
+            announce(
+                &settings,
+                &listeners,
+                &format!(
+                    ", {}, {}",
+                    counted(workers, "worker"),
+                    counted(lanes, "lane")
+                ),
+            );
             Pooled {
-                stack_size: settings.stack_size,
-                ..Pooled::new(workers)
+                workers,
+                lanes,
+                stack_size,
             }
             .serve(host, listeners, shutdown)
         }
-    }
-    .map_err(|error| format!("cannot serve: {error}"))
+    };
+    served.map_err(|error| format!("cannot serve: {error}"))
+}
+
+/// The cores that this process may use, as far as the system tells.
+fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Logs to standard error from here on. Whatever becomes of that file, the server goes on.
@@ -140,7 +160,7 @@ fn facts(settings: &Settings, listeners: &Listeners) -> Vec<(&'static str, &'sta
 }
 
 /// The one line of a start that went well.
-fn announce(settings: &Settings, listeners: &Listeners) {
+fn announce(settings: &Settings, listeners: &Listeners, size: &str) {
     let places: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     let places = places.join(" and ");
     let Settings {
@@ -153,9 +173,13 @@ fn announce(settings: &Settings, listeners: &Listeners) {
     // Where nobody reads it, the server serves all the same.
     let _ = writeln!(
         out,
-        "ant-cache {version} ready on {places} (runtime {runtime}, {architecture})"
+        "ant-cache {version} ready on {places} (runtime {runtime}, {architecture}{size})"
     );
     let _ = out.flush();
+}
+
+fn counted(n: NonZeroUsize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n.get() == 1 { "" } else { "s" })
 }
 
 /// One line on standard error. Where that is closed, nobody is left to tell.

@@ -6,21 +6,35 @@ use std::os::unix::net::UnixStream;
 use super::child::{Server, scratch};
 use rustix::process::Signal;
 
+/// The words that choose an architecture.
+const ARCHITECTURES: [&str; 2] = ["single", "pooled"];
+
 #[test]
-fn the_ready_line_tells_address_runtime_and_architecture() {
-    let single = Server::start(&["--port", "0", "--server", "single"]);
-    let port = single.port();
-    let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(
-        single.ready,
-        format!("ant-cache {version} ready on 127.0.0.1:{port} (runtime std, single)\n")
-    );
+fn the_ready_line_tells_address_runtime_architecture_and_size() {
+    for (words, architecture) in [
+        (&["--server", "single"][..], "single"),
+        (
+            &["--workers", "3", "--lanes", "2"],
+            "pooled, 3 workers, 2 lanes",
+        ),
+        (
+            &["--workers", "1", "--lanes", "2"],
+            "pooled, 1 worker, 1 lane",
+        ),
+    ] {
+        let server = Server::start(&[words, &["--port", "0"]].concat());
+        let (version, port) = (env!("CARGO_PKG_VERSION"), server.port());
+        let line = format!(
+            "ant-cache {version} ready on 127.0.0.1:{port} (runtime std, {architecture})\n"
+        );
+        assert_eq!(server.ready, line);
+    }
 }
 
 #[test]
 fn either_signal_ends_it_in_good_order() {
-    for signal in [Signal::TERM, Signal::INT] {
-        let mut server = Server::start(&["--port", "0", "--server", "single"]);
+    for (signal, architecture) in [Signal::TERM, Signal::INT].into_iter().zip(ARCHITECTURES) {
+        let mut server = Server::start(&["--port", "0", "--server", architecture]);
         let mut client = server.connect();
         // The reply shows that the server has the connection.
         client.write_all(b"PING\n").unwrap();

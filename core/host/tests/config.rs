@@ -51,7 +51,11 @@ fn defaults() {
     let settings = settings(&[], &[]);
     assert_eq!((settings.host.as_str(), settings.port), ("127.0.0.1", 8890));
     assert_eq!(
-        (settings.runtime, settings.architecture, settings.workers),
+        (
+            settings.runtime,
+            settings.architecture,
+            settings.workers.get()
+        ),
         (Runtime::Std, Architecture::Pooled, 200)
     );
     assert_eq!(
@@ -62,7 +66,10 @@ fn defaults() {
         (settings.idle_timeout, settings.send_timeout),
         (None, Some(Duration::from_secs(60)))
     );
-    assert_eq!((settings.unix_socket, settings.password), (None, None));
+    assert_eq!(
+        (settings.lanes, settings.unix_socket, settings.password),
+        (None, None, None)
+    );
     assert_eq!(settings.warnings, Vec::<String>::new());
 }
 
@@ -79,7 +86,10 @@ fn each_source_overrides_those_before_it() {
         &[from_file[0], ("port", "3")],
         &[("ANT_CACHE_PORT", "2"), ("ANT_CACHE_WORKERS", "9")],
     );
-    assert_eq!((all.port, all.workers, all.host.as_str()), (3, 9, "::1"));
+    assert_eq!(
+        (all.port, all.workers.get(), all.host.as_str()),
+        (3, 9, "::1")
+    );
     assert_eq!(settings(&[("port", "3"), ("port", "4")], &[]).port, 4);
 }
 
@@ -366,7 +376,7 @@ fn workers_mean_pooled_unless_said_otherwise_by_who_has_more_say() {
     let single = file("single.json", r#"{"server": {"architecture": "single"}}"#);
     let (layers, chosen) = load(&[(CONFIG, &single), ("workers", "100")], &[]).unwrap();
     assert_eq!(
-        (chosen.architecture, chosen.workers),
+        (chosen.architecture, chosen.workers.get()),
         (Architecture::Pooled, 100)
     );
     assert!(

@@ -11,7 +11,7 @@
 //!
 //! let flags = [("workers", "100".to_owned())];
 //! let (layers, settings) = config::load(flags, [])?;
-//! assert_eq!(settings.workers, 100);
+//! assert_eq!(settings.workers.get(), 100);
 //! assert!(layers.to_string().contains("flag --workers"));
 //!
 //! let error = config::load([("workers", "many".to_owned())], []).unwrap_err();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,8 +20,10 @@ pub struct Settings {
     /// How connections are shared out.
     pub architecture: Architecture,
     /// Workers of the pooled architecture, 1 to 10,000.
-    pub workers: usize,
-    /// Bytes of stack of each thread of the single architecture.
+    pub workers: NonZeroUsize,
+    /// Lanes of the pooled architecture, 1 to 1024; none for one a core.
+    pub lanes: Option<NonZeroUsize>,
+    /// Bytes of stack of each thread that serves connections.
     pub stack_size: usize,
     /// Address or name of the host to listen on.
     pub host: String,
@@ -68,7 +71,9 @@ impl Layers {
         Ok(Settings {
             runtime: self.runtime.value,
             architecture: self.architecture.value,
-            workers: self.workers.value.value() as usize,
+            workers: NonZeroUsize::new(self.workers.value.value() as usize)
+                .unwrap_or(NonZeroUsize::MIN),
+            lanes: NonZeroUsize::new(self.lanes.value.value() as usize),
             stack_size: self.stack_size.value.bytes() as usize,
             host: self.host.value.0.clone(),
             port: self.port.value.value() as u16,

@@ -233,7 +233,9 @@ settings! {
     architecture: Architecture = Architecture::Pooled, "server", "server.architecture";
     /// Workers of the pooled architecture, which a workers setting implies.
     workers: Count<1, 10_000> = Count::new(200), "workers", "server.workers";
-    /// Stack of each thread of the single architecture; only what is used of it takes memory.
+    /// Lanes of the pooled architecture, each with a poller and led by one worker; 0 for one a core.
+    lanes: Count<0, 1024> = Count::new(0), "lanes", "server.lanes";
+    /// Stack of each thread that serves connections; only what is used of it takes memory.
     stack_size: Size<{ 64 << 10 }, { 1 << 30 }> = Size::new(128 << 10), "stack-size", "server.stack_size";
     /// Password that clients must give with AUTH. On a command line other users see it: prefer password-file.
     password: Password = Password(None), "password", "auth.password";
