@@ -376,6 +376,7 @@ fn resp_errors_are_those_of_redis() {
         (b"*1\r\n$abc\r\n", bulk),
         (b"*1\r\n$\r\n", bulk),
         (b"*1\r\n$1073741824\r\n", bulk),
+        (b"*1\r\n\r\n", "Protocol error: expected '$', got ' '"),
         (b"*1\r\nPING\r\n", "Protocol error: expected '$', got 'P'"),
         (
             b"*2\r\n$4\r\nECHO\r\n:\r\n",

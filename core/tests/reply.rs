@@ -141,8 +141,13 @@ fn a_string_is_quoted_only_where_a_line_cannot_hold_it() {
     assert_eq!(text("a\nb"), "\"a\\nb\"\n");
     assert_eq!(text("\r"), "\"\\r\"\n");
     assert_eq!(text("\"a\\b\t'\x01\x7f"), "\"\\\"a\\\\b\\t'\\x01\\x7f\"\n");
-    let blob = Blob::new(b"a\nb".to_vec());
-    assert_eq!(encode(LF, |r| r.blob(&blob)), b"\"a\\nb\"\n");
+    let value = ["a\n", &"b".repeat(5000)].concat();
+    let blob = Blob::new(value.clone().into_bytes());
+    let quoted = value.replace('\n', "\\n");
+    assert_eq!(
+        encode(LF, |r| r.blob(&blob)),
+        format!("\"{quoted}\"\n").as_bytes()
+    );
 }
 
 /// The values, as one array of `shape`.
@@ -224,7 +229,9 @@ fn json_is_valid_whatever_was_stored() {
         }))
         .unwrap()
     };
+    let long = "x".repeat(5000);
     for (value, expected) in [
+        (long.as_bytes(), long.as_str()),
         (&b"a\"b\\c/\x7f"[..], "a\\\"b\\\\c/\x7f"),
         (b"\n\r\t\x08\0", "\\n\\r\\t\\u0008\\u0000"),
         ("é€😀".as_bytes(), "é€😀"),

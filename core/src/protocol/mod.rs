@@ -133,14 +133,15 @@ impl fmt::Display for ProtocolError {
             Self::TooManyArguments => "too many arguments in request",
             Self::InvalidMultibulkLength => "Protocol error: invalid multibulk length",
             Self::InvalidBulkLength => "Protocol error: invalid bulk length",
-            // A byte that is no ASCII is shown as the Latin-1 character: Redis repeats it raw, and clients that
-            // decode the line as UTF-8 then fail on the error instead of showing it.
             Self::ExpectedDollar(got) => {
-                return write!(
-                    f,
-                    "Protocol error: expected '$', got '{}'",
+                // A line end is shown as a space, as in Redis. A byte that is no ASCII is shown as the Latin-1
+                // character: Redis repeats it raw, and clients that decode the line as UTF-8 then fail on it.
+                let got = if matches!(got, b'\r' | b'\n') {
+                    ' '
+                } else {
                     char::from(*got)
-                );
+                };
+                return write!(f, "Protocol error: expected '$', got '{got}'");
             }
             Self::TooBigMultibulkHeader => "Protocol error: too big mbulk count string",
             Self::TooBigBulkHeader => "Protocol error: too big bulk count string",

@@ -1,7 +1,7 @@
 //! RESP requests: an array of bulk strings, `*2\r\n$3\r\nGET\r\n$1\r\nk\r\n`.
 //!
 //! As in Redis, the end of a header is a CR and whatever byte follows it, and the two bytes behind a bulk string are
-//! not looked at.
+//! not looked at. Unlike Redis, which reads a whole line first, a byte that cannot be right is refused at once.
 
 use alloc::vec::Vec;
 

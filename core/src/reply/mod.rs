@@ -232,11 +232,14 @@ impl<'a> Reply<'a> {
         self.blob_range(blob, 0..blob.len());
     }
 
-    /// The same for a part of a blob.
+    /// The same for a part of a blob. A part that is shorter than any blob is copied like any short string.
     ///
     /// # Panics
     /// If the range lies outside the blob.
     pub fn blob_range(&mut self, blob: &Blob, range: Range<usize>) {
+        if range.len() < Blob::MIN {
+            return self.bulk(&blob[range]);
+        }
         match self.wire {
             Wire::Text(eol) => self.text_blob(eol, blob, range),
             _ => resp::blob(self.out, blob, range),
