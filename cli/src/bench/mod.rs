@@ -8,7 +8,6 @@ mod args;
 mod connection;
 mod engine;
 mod measure;
-mod procfs;
 mod random;
 mod report;
 mod target;

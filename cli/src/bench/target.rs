@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use ant_cache_runtime_std::client::{Address, Client, ClientOptions, TextClient};
 use rustix::fd::OwnedFd;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::wire::Dialect;
 
@@ -108,15 +107,4 @@ impl Target {
         stream.take(64 << 10).read_to_end(&mut stats)?;
         Ok(stats)
     }
-}
-
-/// Allows as many open files as the system lets this process have.
-pub(super) fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    // Where it fails, connecting says what is missing.
-    let _ = setrlimit(Resource::Nofile, raised);
 }

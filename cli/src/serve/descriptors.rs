@@ -1,24 +1,13 @@
 //! How many files the process may have open: each connection is one.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use ant_cache_host::process::raise_file_limit;
 
 /// Descriptors beside those of connections: listeners, pollers, wake-ups, logs, with room to spare.
 const OTHERS: u64 = 64;
 
-/// Raises the soft limit to the hard one. Returns a warning where that is too little for `connections`.
+/// Raises the limit as far as it goes. Returns a warning where that is too little for `connections`.
 pub(super) fn raise(connections: u64) -> Option<String> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    // A sandbox may forbid it; then the warning below says what follows.
-    let allowed = if setrlimit(Resource::Nofile, raised).is_ok() {
-        raised.current
-    } else {
-        limit.current
-    };
-    shortage(allowed, connections)
+    shortage(raise_file_limit(), connections)
 }
 
 /// The warning where `allowed` descriptors (none: any number) are too few.

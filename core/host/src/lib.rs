@@ -15,6 +15,7 @@ mod housekeeping;
 pub mod lane;
 mod link;
 mod listener;
+pub mod process;
 mod runtime;
 mod shutdown;
 mod stream;
