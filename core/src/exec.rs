@@ -1,1 +1,243 @@
-//! Execution.
+//! What a command works with: its arguments, the shards of its keys, its reply.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::command::{Command, Error};
+use crate::protocol::{Dialect, Span};
+use crate::reply::{Reply, Wire};
+use crate::service::Service;
+use crate::session::{Budget, Client};
+use crate::stats::Counters;
+use crate::store::{Committed, Effect, Item, Key, Shard, Store};
+use crate::sync::Guard;
+use crate::{Millis, Output};
+
+/// The words of a request, the command's name first.
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    buf: &'a [u8],
+    spans: &'a [Span],
+}
+
+impl<'a> Args<'a> {
+    pub(crate) const fn new(buf: &'a [u8], spans: &'a [Span]) -> Self {
+        Self { buf, spans }
+    }
+
+    /// Number of words, the command's name included; never 0.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The word at `index`; the name is at 0.
+    ///
+    /// # Panics
+    /// If there are fewer: the command table's arity is checked before a command runs.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, index: usize) -> &'a [u8] {
+        self.spans[index].of(self.buf)
+    }
+
+    /// The words from `first` on.
+    pub fn from(&self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
+        let buf = self.buf;
+        self.spans[first.min(self.spans.len())..].iter().map(move |span| span.of(buf))
+    }
+
+    /// Of a text request, the words from `first` on as one value, joined by one space as they stand in the line.
+    #[must_use]
+    pub fn joined(&self, first: usize) -> &'a [u8] {
+        let (start, last) = (self.spans[first].start, self.spans[self.spans.len() - 1]);
+        &self.buf[start as usize..(last.start + last.len) as usize]
+    }
+
+    /// Whether the word at `index` is `word`, in any case.
+    #[must_use]
+    pub fn is(&self, index: usize, word: &str) -> bool {
+        self.get(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// The word at `index` as a number.
+    ///
+    /// # Errors
+    /// [`Error::NotInteger`] where it is none, or not one of 64 bits.
+    pub fn integer(&self, index: usize) -> Result<i64, Error> {
+        crate::number::parse_i64(self.get(index)).ok_or(Error::NotInteger)
+    }
+}
+
+impl fmt::Debug for Args<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.from(0).map(|word| word.escape_ascii())).finish()
+    }
+}
+
+/// How far a command got.
+pub enum Step {
+    /// It has replied.
+    Done,
+    /// The turn's budget was spent first: the rest is to be done in later turns. Nothing of the reply was written to
+    /// the connection's output yet, or what was written is complete in itself up to a place where it can go on.
+    More(Box<dyn Continue>),
+}
+
+/// The rest of a long command. The arguments stay where they are until it is done.
+pub trait Continue: Send {
+    /// Goes on until the budget is spent; true once the command has replied completely.
+    fn resume(&mut self, exec: &mut Exec<'_>, args: &Args<'_>) -> bool;
+}
+
+/// What commands return; an error becomes the reply.
+pub type Outcome = Result<Step, Error>;
+
+/// The surroundings of one command.
+pub struct Exec<'a> {
+    /// The server.
+    pub service: &'a Service,
+    /// The connection.
+    pub client: &'a mut Client,
+    /// Where replies go.
+    pub output: &'a mut Output,
+    /// Counters of this thread.
+    pub stats: &'a Counters,
+    /// What the turn may still do.
+    pub budget: &'a mut Budget,
+    /// The present moment.
+    pub now: Millis,
+    /// The language of the request.
+    pub dialect: Dialect,
+    /// The command's line in the table.
+    pub command: &'static Command,
+    /// The hash of the first key, where it was computed ahead.
+    pub(crate) first_hash: u64,
+}
+
+impl<'a> Exec<'a> {
+    /// The encoding of the reply.
+    #[must_use]
+    #[inline]
+    pub fn wire(&self) -> Wire {
+        match self.dialect {
+            Dialect::Text(eol) => Wire::Text(eol),
+            Dialect::Resp if self.client.resp3 => Wire::Resp3,
+            Dialect::Resp => Wire::Resp2,
+        }
+    }
+
+    /// Whether the request came as a line of text.
+    #[must_use]
+    #[inline]
+    pub const fn is_text(&self) -> bool {
+        matches!(self.dialect, Dialect::Text(_))
+    }
+
+    /// The encoder of the reply.
+    #[inline]
+    pub fn reply(&mut self) -> Reply<'_> {
+        let wire = self.wire();
+        Reply::new(self.output, wire)
+    }
+
+    /// The store, for what concerns no particular key.
+    #[must_use]
+    #[inline]
+    pub fn store(&self) -> &'a Store {
+        &self.service.store
+    }
+
+    /// The command's first key, with the hash that was computed ahead.
+    #[inline]
+    pub fn key<'k>(&self, args: &Args<'k>) -> Key<'k> {
+        self.store().known_key(args.get(1), self.first_hash)
+    }
+
+    /// Locks the shard of one key. Nothing else may be locked meanwhile.
+    #[inline]
+    pub fn shard(&self, key: &Key<'_>) -> Guard<'a, Shard> {
+        let store = self.store();
+        store.lock(store.shard_of(key))
+    }
+
+    /// Locks the shards of all keys that the command table declares, in ascending order: the command is atomic.
+    pub fn shards<'k>(&self, args: &Args<'k>) -> Shards<'a, 'k> {
+        self.lock(self.command.keys.of(args.len()).map(|index| self.store().key(args.get(index))).collect())
+    }
+
+    /// Locks the shards of these keys.
+    pub fn lock<'k>(&self, keys: Vec<Key<'k>>) -> Shards<'a, 'k> {
+        let store = self.store();
+        let mut indexes: Vec<usize> = keys.iter().map(|key| store.shard_of(key)).collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        let guards = store.lock_all(&indexes);
+        Shards { store, keys, indexes, guards, dropped: Vec::new() }
+    }
+
+    /// Counts a read as a hit or a miss.
+    #[inline]
+    pub fn count_read(&self, hit: bool) {
+        if hit {
+            self.stats.hits.add(1);
+        } else {
+            self.stats.misses.add(1);
+        }
+    }
+}
+
+/// The shards of several keys, locked together. Large values that are replaced are freed after the locks.
+pub struct Shards<'a, 'k> {
+    store: &'a Store,
+    /// The declared keys in their order.
+    keys: Vec<Key<'k>>,
+    indexes: Vec<usize>,
+    guards: Vec<Guard<'a, Shard>>,
+    // Declared behind the guards: fields drop in order.
+    dropped: Vec<Committed>,
+}
+
+impl<'k> Shards<'_, 'k> {
+    /// Number of declared keys.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether the command has no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The key with this place among the declared ones.
+    #[must_use]
+    pub fn key(&self, index: usize) -> Key<'k> {
+        self.keys[index]
+    }
+
+    fn place(&self, key: &Key<'_>) -> usize {
+        let shard = self.store.shard_of(key);
+        self.indexes.binary_search(&shard).expect("the shard of a declared key is locked")
+    }
+
+    /// The value of a declared key.
+    #[must_use]
+    pub fn get(&self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
+        self.guards[self.place(key)].get(key, now)
+    }
+
+    /// Changes a declared key; returns whether it existed before.
+    pub fn commit(&mut self, key: &Key<'_>, effect: Effect<'_>, now: Millis) -> bool {
+        let place = self.place(key);
+        let committed = self.guards[place].commit(key, effect, now);
+        let existed = committed.existed;
+        if committed.dropped.is_some() {
+            self.dropped.push(committed);
+        }
+        existed
+    }
+}

@@ -1,7 +1,14 @@
-//! One connection.
+//! One connection: from arrived bytes to replies, a bounded piece a turn.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
+use crate::command::{self, Command, Error, Flags};
+use crate::exec::{Args, Continue, Exec, Step};
+use crate::limits;
+use crate::protocol::{Dialect, Parsed, Parser, Request, RequestLimits, Span};
+use crate::reply::{Reply, Wire};
 use crate::stats::Counters;
 use crate::{Input, Millis, Output, Service};
 
@@ -72,26 +79,265 @@ pub enum Cause {
     Unauthenticated,
 }
 
-/// One connection: its dialect, framing, authentication, and the command under way.
+/// What commands know and change of their connection.
 #[derive(Debug)]
+pub struct Client {
+    /// Its number, counted from 1 since the start.
+    pub id: u64,
+    /// When it connected.
+    pub since: Millis,
+    /// Whether it may use all commands.
+    pub authenticated: bool,
+    /// Whether it speaks RESP3, after `HELLO 3`.
+    pub resp3: bool,
+    /// The name it gave itself.
+    pub name: Box<[u8]>,
+    /// The client library it said it uses: name and version.
+    pub library: [Box<[u8]>; 2],
+    /// Set by QUIT and by what else ends a connection.
+    pub close: Option<Cause>,
+}
+
+/// Requests parsed ahead of execution. Enough for the cache misses of their look-ups to overlap.
+const AHEAD: usize = 16;
+
+/// A request that waits for its execution.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    request: Request,
+    /// `None`: no such command.
+    command: Option<&'static Command>,
+    /// The hash of its first key, where it has one.
+    hash: u64,
+}
+
+/// One connection: its dialect, framing, authentication, and the command under way.
 pub struct Session {
     service: Arc<Service>,
+    client: Client,
+    parser: Parser,
+    spans: Vec<Span>,
+    ready: Vec<Ready>,
+    /// The next of `ready` to execute.
+    next: usize,
+    /// What the parser found wrong behind the last of `ready`.
+    fault: Option<Fault>,
+    /// The rest of the command at `next`.
+    rest: Option<Box<dyn Continue>>,
+}
+
+#[derive(Debug)]
+struct Fault {
+    message: crate::protocol::ProtocolError,
+    dialect: Dialect,
+    fatal: bool,
+}
+
+impl core::fmt::Debug for Session {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Session").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 impl Session {
-    pub(crate) fn new(service: Arc<Service>) -> Self {
-        Self { service }
+    pub(crate) fn new(service: Arc<Service>, id: u64, now: Millis) -> Self {
+        let client = Client {
+            id,
+            since: now,
+            authenticated: !service.needs_password(),
+            resp3: false,
+            name: Box::default(),
+            library: Default::default(),
+            close: None,
+        };
+        Self {
+            service,
+            client,
+            parser: Parser::default(),
+            spans: Vec::new(),
+            ready: Vec::new(),
+            next: 0,
+            fault: None,
+            rest: None,
+        }
+    }
+
+    /// The connection's number.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.client.id
+    }
+
+    /// The service that it belongs to.
+    #[must_use]
+    pub const fn service(&self) -> &Arc<Service> {
+        &self.service
     }
 
     /// Executes what has arrived, as far as `cx.budget` allows.
     pub fn turn(&mut self, cx: &mut Turn<'_>, input: &mut Input, output: &mut Output) -> Wants {
-        let _ = (cx, &self.service);
-        // Placeholder until the executor lands: an echo of lines.
-        output.put(input.bytes());
-        let n = input.bytes().len();
-        input.consume(n);
-        Wants { read: !input.eof(), close: input.eof().then_some(Cause::Eof), ..Wants::default() }
+        let deadline = self.deadline();
+        if deadline.is_some_and(|deadline| deadline <= cx.now) {
+            cx.stats.closed_unauthenticated.add(1);
+            return Wants { close: Some(Cause::Unauthenticated), ..Wants::default() };
+        }
+        loop {
+            while self.next < self.ready.len() {
+                if cx.budget.is_spent() {
+                    return Wants { again: true, deadline, ..Wants::default() };
+                }
+                if output.len() >= limits::MAX_UNREAD {
+                    // The turn that follows the write goes on.
+                    return Wants { deadline, ..Wants::default() };
+                }
+                self.execute(cx, input, output);
+                if self.client.close.is_some() {
+                    return Wants { close: self.client.close, ..Wants::default() };
+                }
+            }
+            if let Some(fault) = self.fault.take() {
+                self.report(&fault, cx, output);
+                if fault.fatal {
+                    return Wants { close: Some(Cause::Protocol), ..Wants::default() };
+                }
+            }
+            self.release(input);
+            if !self.parse(input) {
+                let close = input.eof().then_some(Cause::Eof);
+                self.shrink(input);
+                return Wants { read: close.is_none(), again: false, deadline: self.deadline(), close };
+            }
+        }
     }
+
+    /// When AUTH must have come.
+    fn deadline(&self) -> Option<Millis> {
+        (!self.client.authenticated).then(|| self.client.since.plus(limits::AUTH_DEADLINE))
+    }
+
+    /// Gives the bytes of executed requests back.
+    fn release(&mut self, input: &mut Input) {
+        let done = self.parser.position();
+        input.consume(done);
+        self.parser.consumed(done);
+        self.spans.clear();
+        self.ready.clear();
+        self.next = 0;
+    }
+
+    /// An idle connection keeps no lists of a long pipeline or a huge request.
+    fn shrink(&mut self, input: &Input) {
+        if input.is_empty() {
+            self.spans = Vec::new();
+            self.ready = Vec::new();
+        }
+    }
+
+    /// Parses ahead; false where no complete request waits.
+    fn parse(&mut self, input: &mut Input) -> bool {
+        let authenticated = self.client.authenticated;
+        let limits = RequestLimits {
+            bytes: if authenticated { limits::MAX_REQUEST } else { limits::MAX_REQUEST_UNAUTHENTICATED },
+            args: limits::MAX_ARGS,
+        };
+        // Before AUTH one at a time: what follows it has other limits.
+        let ahead = if authenticated { AHEAD } else { 1 };
+        let buf = input.bytes_mut();
+        while self.ready.len() < ahead {
+            match self.parser.next(buf, &mut self.spans, limits) {
+                Parsed::Request(request) => {
+                    let args = arguments(buf, &self.spans, &request);
+                    let command = command::find(args.get(0));
+                    let hash = match command {
+                        Some(command) if command.keys.first > 0 && args.len() > 1 => {
+                            self.service.store.key(args.get(1)).hash()
+                        }
+                        _ => 0,
+                    };
+                    self.ready.push(Ready { request, command, hash });
+                }
+                Parsed::Incomplete => break,
+                Parsed::Error { error, dialect, fatal, .. } => {
+                    self.fault = Some(Fault { message: error, dialect, fatal });
+                    break;
+                }
+            }
+        }
+        !self.ready.is_empty() || self.fault.is_some()
+    }
+
+    /// Executes the next request, or goes on with it.
+    fn execute(&mut self, cx: &mut Turn<'_>, input: &Input, output: &mut Output) {
+        let Ready { request, command, hash } = self.ready[self.next];
+        let args = arguments(input.bytes(), &self.spans, &request);
+        cx.budget.spend(2 + args.len() / 4);
+        let Some(command) = command else {
+            let error = Error::unknown_command(&args);
+            self.refuse(&error, request.dialect, cx, output);
+            self.next += 1;
+            return;
+        };
+        if let Err(error) = command.admit(&args, self.client.authenticated) {
+            self.refuse(&error, request.dialect, cx, output);
+            self.next += 1;
+            return;
+        }
+        let mut exec = Exec {
+            service: &self.service,
+            client: &mut self.client,
+            output,
+            stats: cx.stats,
+            budget: &mut cx.budget,
+            now: cx.now,
+            dialect: request.dialect,
+            command,
+            first_hash: hash,
+        };
+        let done = match &mut self.rest {
+            Some(rest) => rest.resume(&mut exec, &args),
+            None => match (command.run)(&mut exec, &args) {
+                Ok(Step::Done) => true,
+                Ok(Step::More(rest)) => {
+                    self.rest = Some(rest);
+                    false
+                }
+                Err(error) => {
+                    cx.stats.errors.add(1);
+                    exec.reply().error(&error);
+                    true
+                }
+            },
+        };
+        if done {
+            self.rest = None;
+            self.next += 1;
+            cx.stats.commands.add(1);
+        }
+    }
+
+    /// Answers a request that no command ran for.
+    fn refuse(&self, error: &Error, dialect: Dialect, cx: &Turn<'_>, output: &mut Output) {
+        cx.stats.errors.add(1);
+        Reply::new(output, self.wire(dialect)).error(error);
+    }
+
+    fn report(&self, fault: &Fault, cx: &Turn<'_>, output: &mut Output) {
+        cx.stats.protocol_errors.add(1);
+        Reply::new(output, self.wire(fault.dialect)).error(format_args!("ERR {}", fault.message));
+    }
+
+    fn wire(&self, dialect: Dialect) -> Wire {
+        match dialect {
+            Dialect::Text(eol) => Wire::Text(eol),
+            Dialect::Resp if self.client.resp3 => Wire::Resp3,
+            Dialect::Resp => Wire::Resp2,
+        }
+    }
+}
+
+fn arguments<'a>(buf: &'a [u8], spans: &'a [Span], request: &Request) -> Args<'a> {
+    let first = request.first as usize;
+    Args::new(buf, &spans[first..first + request.count as usize])
 }
 
 impl Drop for Session {

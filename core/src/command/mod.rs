@@ -1,1 +1,165 @@
-//! Commands.
+//! The commands: a table of data, and one file a family.
+
+mod connection;
+mod error;
+mod generic;
+mod hash;
+mod list;
+mod options;
+mod scan;
+mod server;
+mod setters;
+mod string;
+mod table;
+
+use crate::exec::{Args, Exec, Outcome};
+
+pub use error::Error;
+pub use table::{find, table};
+
+/// What a command is, to the session and to people.
+#[derive(Debug)]
+pub struct Command {
+    /// Its name in lower case.
+    pub name: &'static str,
+    /// Words of a request, the name included: exactly so many, or at least `-arity` where it is negative.
+    pub arity: i16,
+    /// What it does to the store and what it needs.
+    pub flags: Flags,
+    /// Which arguments are keys.
+    pub keys: Keys,
+    /// The family in which people look for it.
+    pub group: Group,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// Its arguments, as people write them.
+    pub usage: &'static str,
+    /// Does it.
+    pub run: fn(&mut Exec<'_>, &Args<'_>) -> Outcome,
+}
+
+/// Properties of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// Changes the store.
+    pub const WRITE: Self = Self(1);
+    /// Reads the store.
+    pub const READ: Self = Self(1 << 1);
+    /// Takes constant time.
+    pub const FAST: Self = Self(1 << 2);
+    /// Allowed before AUTH.
+    pub const NO_AUTH: Self = Self(1 << 3);
+    /// Concerns the server, not data.
+    pub const ADMIN: Self = Self(1 << 4);
+    /// Can need more memory.
+    pub const DENY_OOM: Self = Self(1 << 5);
+
+    /// No property.
+    pub const NONE: Self = Self(0);
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` are set.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Which arguments are keys: from `first` to `last` (counted from the end where negative) in steps; none where
+/// `first` is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Index of the first.
+    pub first: usize,
+    /// Index of the last; -1 is the last argument.
+    pub last: i16,
+    /// Distance from one to the next.
+    pub step: usize,
+}
+
+impl Keys {
+    /// No keys.
+    pub const NONE: Self = Self { first: 0, last: 0, step: 0 };
+    /// The first argument.
+    pub const ONE: Self = Self { first: 1, last: 1, step: 1 };
+    /// The first two.
+    pub const TWO: Self = Self { first: 1, last: 2, step: 1 };
+    /// All arguments.
+    pub const ALL: Self = Self { first: 1, last: -1, step: 1 };
+    /// Every other argument.
+    pub const PAIRS: Self = Self { first: 1, last: -1, step: 2 };
+
+    /// The indexes of the keys in a request of `len` words.
+    pub fn of(self, len: usize) -> impl Iterator<Item = usize> + use<> {
+        let end = match (self.first, self.last) {
+            (0, _) => 0,
+            (_, last) if last < 0 => (len + 1).saturating_sub(usize::from(last.unsigned_abs())),
+            (_, last) => usize::from(last.unsigned_abs()) + 1,
+        };
+        (self.first..end.min(len)).step_by(self.step.max(1))
+    }
+}
+
+/// Families of commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The six setters and FETCH: what Ant-Cache adds.
+    AntCache,
+    /// Strings.
+    String,
+    /// Keys of any type.
+    Generic,
+    /// Arrays, read as lists.
+    List,
+    /// Objects, read as hashes.
+    Hash,
+    /// The connection.
+    Connection,
+    /// The server.
+    Server,
+}
+
+impl Group {
+    /// Its name, as COMMAND DOCS gives it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AntCache => "ant-cache",
+            Self::String => "string",
+            Self::Generic => "generic",
+            Self::List => "list",
+            Self::Hash => "hash",
+            Self::Connection => "connection",
+            Self::Server => "server",
+        }
+    }
+}
+
+impl Command {
+    /// Whether a request may run.
+    ///
+    /// # Errors
+    /// Wrong number of arguments, a key over the limit, or no authentication.
+    #[inline]
+    pub(crate) fn admit(&'static self, args: &Args<'_>, authenticated: bool) -> Result<(), Error> {
+        let len = args.len();
+        let arity = usize::from(self.arity.unsigned_abs());
+        if if self.arity > 0 { len != arity } else { len < arity } {
+            return Err(Error::Arity(self, len));
+        }
+        if !authenticated && !self.flags.has(Flags::NO_AUTH) {
+            return Err(Error::AuthRequired);
+        }
+        if self.keys.of(len).any(|index| args.get(index).len() > crate::limits::MAX_KEY) {
+            return Err(Error::KeyTooLong);
+        }
+        Ok(())
+    }
+}

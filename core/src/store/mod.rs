@@ -1,1 +1,169 @@
-//! The store.
+//! The store: shards of compact entries, found by a seeded hash.
+//!
+//! A [`Store`] is a fixed number of shards. Each has a lock, an index of 4-byte handles, and a log of 16 KiB extents in
+//! which entries lie one behind the other (see `log.rs` for why). Commands reach it only through
+//! [`Exec`](crate::exec::Exec), which locks the shards of a command's keys in ascending order; every change passes
+//! [`Shard::commit`].
+
+mod entry;
+mod index;
+mod key;
+mod log;
+pub mod packed;
+mod shard;
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::Millis;
+use crate::sync::{Guard, Mutex};
+
+pub use entry::{Data, Item, Kind};
+pub use key::{Key, KeyHasher};
+pub use log::Position;
+pub use shard::{Committed, Effect, NewData, Shard};
+
+/// The keys of one server.
+#[derive(Debug)]
+pub struct Store {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: Arc<KeyHasher>,
+    /// Raised by every flush. A shard of an older generation is empty for whoever locks it next.
+    generation: AtomicU64,
+    /// What flushed shards held, until [`tick`](Self::tick) frees it.
+    garbage: Mutex<Vec<Shard>>,
+    /// The shard that the next tick looks at.
+    cursor: AtomicU64,
+}
+
+/// What the store holds, summed over its shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Keys, expired ones that were not yet removed included.
+    pub keys: u64,
+    /// Keys with a time to live.
+    pub expiring: u64,
+    /// Bytes of memory: entries, free space between them, large values, index.
+    pub memory: u64,
+    /// Keys removed because their time had come.
+    pub expired: u64,
+    /// Changes ever made.
+    pub changes: u64,
+}
+
+impl Store {
+    /// The shards of an unbounded server. Enough that dozens of threads seldom meet in one, few enough that the open
+    /// extents of a nearly empty store stay below 5 MiB.
+    pub const SHARDS: usize = 256;
+
+    /// An empty store of `shards` shards, rounded up to a power of two of at most 4,096.
+    #[must_use]
+    pub fn new(shards: usize, seed: u64) -> Self {
+        let hasher = Arc::new(KeyHasher::new(seed));
+        let count = shards.clamp(1, 4096).next_power_of_two();
+        let shards = (0..count).map(|_| Mutex::new(Shard::new(Arc::clone(&hasher), 0))).collect();
+        Self {
+            shards,
+            hasher,
+            generation: AtomicU64::new(0),
+            garbage: Mutex::new(Vec::new()),
+            cursor: AtomicU64::new(0),
+        }
+    }
+
+    /// A key with its hash.
+    #[inline]
+    #[must_use]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        Key::new(bytes, self.hasher.hash(bytes))
+    }
+
+    /// Number of shards, a power of two.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The shard that `key` belongs to.
+    #[inline]
+    #[must_use]
+    pub fn shard_of(&self, key: &Key<'_>) -> usize {
+        key.shard_bits() & (self.shards.len() - 1)
+    }
+
+    /// Locks one shard. Whoever takes several must take them in ascending order, through [`lock_all`](Self::lock_all).
+    ///
+    /// # Panics
+    /// If there is no shard `index`.
+    #[inline]
+    pub(crate) fn lock(&self, index: usize) -> Guard<'_, Shard> {
+        let mut shard = self.shards[index].lock();
+        let generation = self.generation.load(Ordering::Acquire);
+        if shard.generation() != generation {
+            self.renew(&mut shard, generation);
+        }
+        shard
+    }
+
+    /// Locks the shards of `indexes`, which must ascend. All of them see the same flushes.
+    pub(crate) fn lock_all(&self, indexes: &[usize]) -> Vec<Guard<'_, Shard>> {
+        debug_assert!(indexes.is_sorted());
+        let mut guards: Vec<_> = indexes.iter().map(|&index| self.shards[index].lock()).collect();
+        // Read once, with every lock held: a flush is seen by all of these shards or by none.
+        let generation = self.generation.load(Ordering::Acquire);
+        for shard in &mut guards {
+            if shard.generation() != generation {
+                self.renew(shard, generation);
+            }
+        }
+        guards
+    }
+
+    #[cold]
+    fn renew(&self, shard: &mut Shard, generation: u64) {
+        let fresh = Shard::successor(shard, generation);
+        let old = core::mem::replace(shard, fresh);
+        if !old.is_empty() {
+            self.garbage.lock().push(old);
+        }
+    }
+
+    /// Removes every key, for everyone at once. Memory comes back by [`tick`](Self::tick).
+    pub fn flush(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts what there is. Takes every shard's lock, one after the other.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for index in 0..self.shards.len() {
+            self.lock(index).count(&mut census);
+        }
+        census
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        (0..self.shards.len()).map(|index| self.lock(index).len() as u64).sum()
+    }
+
+    /// Whether there are no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Housekeeping on one shard: notices a flush, frees what a flush left, removes expired entries. Returns whether
+    /// anything in the store still waits for a time to come.
+    pub fn tick(&self, now: Millis) -> bool {
+        let index = self.cursor.fetch_add(1, Ordering::Relaxed) as usize & (self.shards.len() - 1);
+        let expiring = self.lock(index).sweep(now);
+        // Freed outside every lock.
+        let garbage = self.garbage.lock().pop();
+        expiring || garbage.is_some()
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a command was not executed.
+
+use alloc::string::String;
+use core::fmt;
+
+use super::Command;
+use crate::exec::Args;
+use crate::limits;
+
+/// Why a command was not executed. `Display` is the RESP form, code word first; [`Error::text`] the text dialect's.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such command: its name and the beginning of its arguments.
+    Unknown {
+        /// The name as it was sent.
+        name: String,
+        /// The arguments, each in quotes, cut at 128 bytes.
+        args: String,
+    },
+    /// Wrong number of words for this command.
+    Arity(&'static Command, usize),
+    /// The connection has not authenticated.
+    AuthRequired,
+    /// The key is longer than [`limits::MAX_KEY`].
+    KeyTooLong,
+    /// An option that does not exist, or two that exclude each other.
+    Syntax,
+    /// Not a 64-bit number.
+    NotInteger,
+    /// Not a number with a fraction.
+    NotFloat,
+    /// The command is not for values of this kind.
+    WrongType,
+    /// Any other reason, in RESP form.
+    Other(&'static str),
+    /// Any other reason, made for the case; in RESP form.
+    Made(String),
+}
+
+impl Error {
+    /// The error for a request whose name is in no table.
+    #[must_use]
+    pub fn unknown_command(args: &Args<'_>) -> Self {
+        /// As Redis does: so much of a name and of the arguments is echoed.
+        const ECHO: usize = 128;
+        let mut echoed = String::new();
+        for arg in args.from(1) {
+            if echoed.len() >= ECHO {
+                break;
+            }
+            let arg = &arg[..arg.len().min(ECHO - echoed.len())];
+            echoed.push('\'');
+            echoed.push_str(&String::from_utf8_lossy(arg));
+            echoed.push_str("' ");
+        }
+        let name = args.get(0);
+        let name = String::from_utf8_lossy(&name[..name.len().min(ECHO)]).into_owned();
+        Self::Unknown { name, args: echoed }
+    }
+
+    /// The message as the text dialect gives it, without the leading `ERROR`.
+    #[must_use]
+    pub const fn text(&self) -> TextError<'_> {
+        TextError(self)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { name, args } => write!(f, "ERR unknown command '{name}', with args beginning with: {args}"),
+            Self::Arity(command, _) => write!(f, "ERR wrong number of arguments for '{}' command", command.name),
+            Self::AuthRequired => f.write_str("NOAUTH Authentication required."),
+            Self::KeyTooLong => write!(f, "ERR key is longer than {} bytes", limits::MAX_KEY),
+            Self::Syntax => f.write_str("ERR syntax error"),
+            Self::NotInteger => f.write_str("ERR value is not an integer or out of range"),
+            Self::NotFloat => f.write_str("ERR value is not a valid float"),
+            Self::WrongType => f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value"),
+            Self::Other(message) => f.write_str(message),
+            Self::Made(message) => f.write_str(message),
+        }
+    }
+}
+
+/// An [`Error`] in the words of the text dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct TextError<'a>(&'a Error);
+
+impl fmt::Display for TextError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Error::Unknown { .. } => f.write_str("unknown command"),
+            Error::AuthRequired => f.write_str("authentication required"),
+            Error::Arity(command, len) => {
+                let needs = match (command.name, *len) {
+                    ("set" | "setnx", _) => "key and value",
+                    ("sets" | "setsnx", _) => "key and at least one array element",
+                    ("setx" | "setxnx", _) => "key and at least one key-value pair",
+                    ("get" | "del", 1) => "key",
+                    ("auth", 1) => "password",
+                    _ => return write!(f, "wrong number of arguments for '{}' command", command.name),
+                };
+                for byte in command.name.bytes() {
+                    write!(f, "{}", char::from(byte.to_ascii_uppercase()))?;
+                }
+                write!(f, " requires {needs}")
+            }
+            other => fmt::Display::fmt(other, f),
+        }
+    }
+}

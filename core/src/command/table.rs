@@ -1,0 +1,226 @@
+//! The command table.
+
+use super::{Command, Flags, Group, Keys};
+use super::{connection, generic, hash, list, scan, server, setters, string};
+use crate::exec::{Args, Exec, Outcome};
+
+const READ: Flags = Flags::READ;
+const READ_FAST: Flags = Flags::READ.and(Flags::FAST);
+const WRITE: Flags = Flags::WRITE;
+const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+const FILL: Flags = Flags::WRITE.and(Flags::DENY_OOM);
+const FILL_FAST: Flags = FILL.and(Flags::FAST);
+const CONNECTION: Flags = Flags::FAST;
+const OPEN: Flags = Flags::FAST.and(Flags::NO_AUTH);
+const ADMIN: Flags = Flags::ADMIN;
+
+type Run = fn(&mut Exec<'_>, &Args<'_>) -> Outcome;
+/// Name, arity, flags, keys, function, usage, summary.
+type Row = (&'static str, i16, Flags, Keys, Run, &'static str, &'static str);
+
+#[rustfmt::skip]
+const ANT_CACHE: &[Row] = &[
+    ("sets", -3, FILL, Keys::ONE, setters::sets, "key [-t TTL] element [element ...]", "Sets an array"),
+    ("setx", -4, FILL, Keys::ONE, setters::setx, "key [-t TTL] field value [field value ...]", "Sets an object"),
+    ("setsnx", -3, FILL, Keys::ONE, setters::setsnx, "key [-t TTL] element [element ...]", "Sets an array unless the key exists"),
+    ("setxnx", -4, FILL, Keys::ONE, setters::setxnx, "key [-t TTL] field value [field value ...]", "Sets an object unless the key exists"),
+    ("fetch", 2, READ_FAST, Keys::ONE, setters::fetch, "key", "Gets a value of any type in its own type"),
+];
+
+#[rustfmt::skip]
+const STRING: &[Row] = &[
+    ("set", -3, FILL, Keys::ONE, string::set, "key [-t TTL] value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]", "Sets a string"),
+    ("setnx", -3, FILL_FAST, Keys::ONE, string::setnx, "key [-t TTL] value", "Sets a string unless the key exists"),
+    ("setex", 4, FILL, Keys::ONE, string::setex, "key seconds value", "Sets a string and its time to live"),
+    ("psetex", 4, FILL, Keys::ONE, string::psetex, "key milliseconds value", "Sets a string and its time to live in milliseconds"),
+    ("get", 2, READ_FAST, Keys::ONE, string::get, "key", "Gets a string; in the text dialect, a value of any type"),
+    ("getset", 3, FILL_FAST, Keys::ONE, string::getset, "key value", "Sets a string and returns the old one"),
+    ("getdel", 2, WRITE_FAST, Keys::ONE, string::getdel, "key", "Gets a string and deletes it"),
+    ("getex", -2, WRITE_FAST, Keys::ONE, string::getex, "key [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | PERSIST]", "Gets a string and changes its time to live"),
+    ("mget", -2, READ_FAST, Keys::ALL, string::mget, "key [key ...]", "Gets several strings"),
+    ("mset", -3, FILL, Keys::PAIRS, string::mset, "key value [key value ...]", "Sets several strings at once"),
+    ("msetnx", -3, FILL, Keys::PAIRS, string::msetnx, "key value [key value ...]", "Sets several strings at once unless one of the keys exists"),
+    ("append", 3, FILL_FAST, Keys::ONE, string::append, "key value", "Appends to a string"),
+    ("strlen", 2, READ_FAST, Keys::ONE, string::strlen, "key", "Returns the length of a string"),
+    ("getrange", 4, READ, Keys::ONE, string::getrange, "key start end", "Gets a part of a string"),
+    ("setrange", 4, FILL, Keys::ONE, string::setrange, "key offset value", "Overwrites a part of a string"),
+    ("incr", 2, FILL_FAST, Keys::ONE, string::incr, "key", "Adds one to a number"),
+    ("decr", 2, FILL_FAST, Keys::ONE, string::decr, "key", "Takes one off a number"),
+    ("incrby", 3, FILL_FAST, Keys::ONE, string::incrby, "key increment", "Adds to a number"),
+    ("decrby", 3, FILL_FAST, Keys::ONE, string::decrby, "key decrement", "Takes off a number"),
+    ("incrbyfloat", 3, FILL_FAST, Keys::ONE, string::incrbyfloat, "key increment", "Adds to a number with a fraction"),
+];
+
+#[rustfmt::skip]
+const GENERIC: &[Row] = &[
+    ("exists", -2, READ_FAST, Keys::ALL, generic::exists, "key [key ...]", "Counts which of the keys exist"),
+    ("type", 2, READ_FAST, Keys::ONE, generic::kind, "key", "Returns the type of a value"),
+    ("del", -2, WRITE, Keys::ALL, generic::del, "key [key ...]", "Deletes keys"),
+    ("unlink", -2, WRITE_FAST, Keys::ALL, generic::del, "key [key ...]", "Deletes keys"),
+    ("touch", -2, READ_FAST, Keys::ALL, generic::exists, "key [key ...]", "Counts which of the keys exist, as a use of them"),
+    ("rename", 3, WRITE, Keys::TWO, generic::rename, "key newkey", "Renames a key, replacing the other"),
+    ("renamenx", 3, WRITE_FAST, Keys::TWO, generic::renamenx, "key newkey", "Renames a key unless the other exists"),
+    ("expire", -3, WRITE_FAST, Keys::ONE, generic::expire, "key seconds [NX | XX | GT | LT]", "Sets the time to live"),
+    ("pexpire", -3, WRITE_FAST, Keys::ONE, generic::pexpire, "key milliseconds [NX | XX | GT | LT]", "Sets the time to live in milliseconds"),
+    ("expireat", -3, WRITE_FAST, Keys::ONE, generic::expireat, "key unix-time-seconds [NX | XX | GT | LT]", "Sets the end of life"),
+    ("pexpireat", -3, WRITE_FAST, Keys::ONE, generic::pexpireat, "key unix-time-milliseconds [NX | XX | GT | LT]", "Sets the end of life in milliseconds"),
+    ("expiretime", 2, READ_FAST, Keys::ONE, generic::expiretime, "key", "Returns the end of life as a Unix time"),
+    ("pexpiretime", 2, READ_FAST, Keys::ONE, generic::pexpiretime, "key", "Returns the end of life as a Unix time in milliseconds"),
+    ("ttl", 2, READ_FAST, Keys::ONE, generic::ttl, "key", "Returns the time to live in seconds"),
+    ("pttl", 2, READ_FAST, Keys::ONE, generic::pttl, "key", "Returns the time to live in milliseconds"),
+    ("persist", 2, WRITE_FAST, Keys::ONE, generic::persist, "key", "Removes the time to live"),
+    ("keys", -1, READ, Keys::NONE, scan::keys, "[pattern]", "Returns all keys that match a pattern"),
+    ("scan", -2, READ, Keys::NONE, scan::scan, "cursor [MATCH pattern] [COUNT count] [TYPE type]", "Walks through the keys"),
+    ("randomkey", 1, READ, Keys::NONE, scan::randomkey, "", "Returns a random key"),
+];
+
+#[rustfmt::skip]
+const LIST: &[Row] = &[
+    ("lrange", 4, READ, Keys::ONE, list::lrange, "key start stop", "Returns a range of an array's elements"),
+    ("llen", 2, READ_FAST, Keys::ONE, list::llen, "key", "Returns the number of an array's elements"),
+    ("lindex", 3, READ, Keys::ONE, list::lindex, "key index", "Returns one element of an array"),
+];
+
+#[rustfmt::skip]
+const HASH: &[Row] = &[
+    ("hget", 3, READ_FAST, Keys::ONE, hash::hget, "key field", "Returns the value of an object's field"),
+    ("hmget", -3, READ_FAST, Keys::ONE, hash::hmget, "key field [field ...]", "Returns the values of several fields"),
+    ("hgetall", 2, READ, Keys::ONE, hash::hgetall, "key", "Returns all fields and values of an object"),
+    ("hkeys", 2, READ, Keys::ONE, hash::hkeys, "key", "Returns all fields of an object"),
+    ("hvals", 2, READ, Keys::ONE, hash::hvals, "key", "Returns all values of an object"),
+    ("hlen", 2, READ_FAST, Keys::ONE, hash::hlen, "key", "Returns the number of an object's fields"),
+    ("hexists", 3, READ_FAST, Keys::ONE, hash::hexists, "key field", "Tells whether an object has a field"),
+];
+
+#[rustfmt::skip]
+const ON_CONNECTION: &[Row] = &[
+    ("auth", -2, OPEN, Keys::NONE, connection::auth, "[username] password", "Authenticates the connection"),
+    ("hello", -1, OPEN, Keys::NONE, connection::hello, "[protover [AUTH username password] [SETNAME clientname]]", "Chooses the protocol version and tells about the server"),
+    ("ping", -1, CONNECTION, Keys::NONE, connection::ping, "[message]", "Returns PONG, or the message"),
+    ("echo", 2, CONNECTION, Keys::NONE, connection::echo, "message", "Returns the message"),
+    ("quit", -1, OPEN, Keys::NONE, connection::quit, "", "Closes the connection"),
+    ("select", 2, CONNECTION, Keys::NONE, connection::select, "index", "Chooses a database; there is only 0"),
+    ("client", -2, CONNECTION, Keys::NONE, connection::client, "SETNAME name | GETNAME | ID | SETINFO LIB-NAME name | SETINFO LIB-VER version | INFO", "Tells or changes what is known of the connection"),
+];
+
+#[rustfmt::skip]
+const SERVER: &[Row] = &[
+    ("command", -1, CONNECTION, Keys::NONE, server::command, "[COUNT | DOCS [name ...] | INFO [name ...] | LIST | GETKEYS command ...]", "Tells about the commands"),
+    ("info", -1, Flags::NONE, Keys::NONE, server::info, "[section ...]", "Tells about the server"),
+    ("stats", 1, Flags::NONE, Keys::NONE, server::stats, "", "Returns the counters"),
+    ("help", -1, CONNECTION, Keys::NONE, server::help, "[command]", "Lists the commands"),
+    ("config", -2, ADMIN, Keys::NONE, server::config, "GET parameter ... | SET parameter value ... | RESETSTAT", "Tells or changes settings"),
+    ("dbsize", 1, READ_FAST, Keys::NONE, server::dbsize, "", "Returns the number of keys"),
+    ("flushall", -1, WRITE, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),
+    ("flushdb", -1, WRITE, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),
+    ("save", 1, ADMIN, Keys::NONE, server::save, "", "Writes a snapshot"),
+    ("time", 1, CONNECTION, Keys::NONE, server::time, "", "Returns the server's time"),
+];
+
+const FAMILIES: [(Group, &[Row]); 7] = [
+    (Group::AntCache, ANT_CACHE),
+    (Group::String, STRING),
+    (Group::Generic, GENERIC),
+    (Group::List, LIST),
+    (Group::Hash, HASH),
+    (Group::Connection, ON_CONNECTION),
+    (Group::Server, SERVER),
+];
+
+const COUNT: usize = ANT_CACHE.len()
+    + STRING.len()
+    + GENERIC.len()
+    + LIST.len()
+    + HASH.len()
+    + ON_CONNECTION.len()
+    + SERVER.len();
+
+static TABLE: [Command; COUNT] = {
+    const fn command(row: &Row, group: Group) -> Command {
+        let (name, arity, flags, keys, run, usage, summary) = *row;
+        Command { name, arity, flags, keys, group, summary, usage, run }
+    }
+    let mut table = [const { command(&STRING[0], Group::String) }; COUNT];
+    let (mut family, mut at) = (0, 0);
+    while family < FAMILIES.len() {
+        let (group, rows) = FAMILIES[family];
+        let mut row = 0;
+        while row < rows.len() {
+            table[at] = command(&rows[row], group);
+            at += 1;
+            row += 1;
+        }
+        family += 1;
+    }
+    table
+};
+
+/// All commands, by family.
+#[must_use]
+pub fn table() -> &'static [Command] {
+    &TABLE
+}
+
+/// Slots of [`SLOTS`]: sparse enough that most names are found at their first slot.
+const SLOT_COUNT: usize = 512;
+
+/// An open-addressed hash table of names, built by the compiler: index into [`TABLE`] plus one, 0 where empty.
+static SLOTS: [u8; SLOT_COUNT] = {
+    let mut slots = [0; SLOT_COUNT];
+    let mut index = 0;
+    while index < COUNT {
+        let mut slot = name_hash(TABLE[index].name.as_bytes());
+        while slots[slot] != 0 {
+            slot = (slot + 1) % SLOT_COUNT;
+        }
+        slots[slot] = index as u8 + 1;
+        index += 1;
+    }
+    slots
+};
+
+/// FNV-1a over the letters with their case bit set.
+const fn name_hash(name: &[u8]) -> usize {
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut at = 0;
+    while at < name.len() {
+        hash = (hash ^ (name[at] | 0x20) as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    (hash ^ hash >> 15) as usize % SLOT_COUNT
+}
+
+/// The command of this name, in any case.
+#[must_use]
+pub fn find(name: &[u8]) -> Option<&'static Command> {
+    /// No name is longer.
+    const LONGEST: usize = 16;
+    if name.len() > LONGEST {
+        return None;
+    }
+    let mut slot = name_hash(name);
+    while SLOTS[slot] != 0 {
+        let command = &TABLE[usize::from(SLOTS[slot]) - 1];
+        if command.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(command);
+        }
+        slot = (slot + 1) % SLOT_COUNT;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_in_any_case() {
+        for command in table() {
+            assert!(core::ptr::eq(find(command.name.as_bytes()).unwrap(), command));
+            assert!(core::ptr::eq(find(command.name.to_ascii_uppercase().as_bytes()).unwrap(), command));
+        }
+        assert!(find(b"").is_none());
+        assert!(find(b"gett").is_none());
+        assert!(find(&[b'x'; 1000]).is_none());
+    }
+}

@@ -1,0 +1,281 @@
+//! The memory of a shard: entries one behind the other in extents of 16 KiB.
+//!
+//! An entry is appended at the head; replacing or deleting it leaves dead bytes, and the shard gets those back by
+//! copying what lives of the sparsest extent to the head and giving the extent back whole. One allocation an entry
+//! cannot do this: with the size classes of an allocator and 8-byte slots, 43 bytes of data cost 83 to 90, and a
+//! change of sizes strands memory for good.
+//!
+//! Entries only ever move towards the head. So a [`Position`] splits the log into what a walk has seen and what it has
+//! yet to see, and a walk from the oldest position to the newest meets every entry that is present throughout.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::entry::{self, Header};
+
+/// Bits of a handle that are the offset in an extent.
+const OFFSET_BITS: u32 = 14;
+
+/// Bytes of an extent. Small enough that cleaning one under the lock takes a few microseconds, large enough that what
+/// does not fit at its end is a small part.
+pub(super) const EXTENT: usize = 1 << OFFSET_BITS;
+
+/// Extents that a shard can have: what is left of a 4-byte handle.
+const MAX_EXTENTS: usize = 1 << (32 - OFFSET_BITS);
+
+/// An entry larger than this gets an extent of its own, closing the one at the head. Values are out of line from 1 KiB
+/// on, so only entries with huge keys are.
+const MAX_SHARED: usize = EXTENT / 4;
+
+/// Where an entry is: number of the extent and offset in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Handle(pub(super) u32);
+
+impl Handle {
+    const fn new(extent: u32, offset: usize) -> Self {
+        Self(extent << OFFSET_BITS | offset as u32)
+    }
+
+    pub(super) const fn extent(self) -> u32 {
+        self.0 >> OFFSET_BITS
+    }
+
+    const fn offset(self) -> usize {
+        self.0 as usize & (EXTENT - 1)
+    }
+}
+
+/// A place in the order in which a shard's entries were written. Never reused: it grows with every extent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub u64);
+
+impl Position {
+    const fn new(sequence: u64, offset: usize) -> Self {
+        Self(sequence << OFFSET_BITS | offset as u64)
+    }
+
+    const fn sequence(self) -> u64 {
+        self.0 >> OFFSET_BITS
+    }
+
+    const fn offset(self) -> usize {
+        self.0 as usize & (EXTENT - 1)
+    }
+}
+
+#[derive(Debug)]
+struct Extent {
+    bytes: Box<[u8]>,
+    used: usize,
+    live: usize,
+    sequence: u64,
+}
+
+/// The extents of one shard.
+#[derive(Debug)]
+pub(super) struct Log {
+    /// By number; an empty one is free.
+    extents: Vec<Extent>,
+    free: Vec<u32>,
+    /// Numbers from the oldest to the head, by ascending sequence.
+    order: VecDeque<u32>,
+    next_sequence: u64,
+    live: usize,
+    total: usize,
+}
+
+impl Log {
+    /// An empty log whose first extent has this sequence.
+    pub(super) const fn new(next_sequence: u64) -> Self {
+        Self { extents: Vec::new(), free: Vec::new(), order: VecDeque::new(), next_sequence, live: 0, total: 0 }
+    }
+
+    /// The sequence of the next extent.
+    pub(super) const fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// The bytes from `handle`'s entry on.
+    #[inline]
+    pub(super) fn at(&self, handle: Handle) -> &[u8] {
+        &self.extents[handle.extent() as usize].bytes[handle.offset()..]
+    }
+
+    /// The bytes from `handle`'s entry on, for a change in place.
+    pub(super) fn at_mut(&mut self, handle: Handle) -> &mut [u8] {
+        &mut self.extents[handle.extent() as usize].bytes[handle.offset()..]
+    }
+
+    /// Room for a new entry of `size` bytes; `None` where the shard has no more extents.
+    pub(super) fn append(&mut self, size: usize) -> Option<(Handle, &mut [u8])> {
+        let fits = self.order.back().is_some_and(|&head| {
+            let head = &self.extents[head as usize];
+            size <= MAX_SHARED && head.used + size <= head.bytes.len()
+        });
+        if !fits {
+            self.open(if size <= MAX_SHARED { EXTENT } else { size })?;
+        }
+        let number = *self.order.back()?;
+        let extent = &mut self.extents[number as usize];
+        let offset = extent.used;
+        extent.used += size;
+        extent.live += size;
+        self.live += size;
+        Some((Handle::new(number, offset), &mut extent.bytes[offset..offset + size]))
+    }
+
+    fn open(&mut self, bytes: usize) -> Option<()> {
+        let extent = Extent { bytes: vec![0; bytes].into(), used: 0, live: 0, sequence: self.next_sequence };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.extents[number as usize] = extent;
+                number
+            }
+            None if self.extents.len() < MAX_EXTENTS => {
+                self.extents.push(extent);
+                (self.extents.len() - 1) as u32
+            }
+            None => return None,
+        };
+        self.next_sequence += 1;
+        self.total += bytes;
+        self.order.push_back(number);
+        Some(())
+    }
+
+    /// Marks an entry of `size` bytes as dead; an extent without a live entry is given back.
+    pub(super) fn kill(&mut self, handle: Handle, size: usize) {
+        entry::kill(self.at_mut(handle));
+        let number = handle.extent();
+        let extent = &mut self.extents[number as usize];
+        extent.live -= size;
+        self.live -= size;
+        if extent.live == 0 && self.order.back() != Some(&number) {
+            self.close(number);
+        }
+    }
+
+    /// Gives an extent back.
+    fn close(&mut self, number: u32) {
+        let extent = &mut self.extents[number as usize];
+        let sequence = extent.sequence;
+        self.total -= extent.bytes.len();
+        self.live -= extent.live;
+        extent.bytes = Box::default();
+        extent.used = 0;
+        extent.live = 0;
+        if let Some(place) = self.place(sequence) {
+            self.order.remove(place);
+        }
+        self.free.push(number);
+    }
+
+    /// The index in `order` of the first extent of at least this sequence.
+    fn place(&self, sequence: u64) -> Option<usize> {
+        let place = self.order.partition_point(|&number| self.extents[number as usize].sequence < sequence);
+        (place < self.order.len()).then_some(place)
+    }
+
+    /// An extent worth cleaning, if the log wastes more than its share: a quarter of its memory, and no less than two
+    /// extents, so that a nearly empty shard is left alone.
+    pub(super) fn sparsest(&self) -> Option<u32> {
+        let wasted = self.total - self.live;
+        if wasted < 2 * EXTENT || wasted < self.total / 4 {
+            return None;
+        }
+        let closed = self.order.iter().take(self.order.len().saturating_sub(1));
+        closed.copied().min_by_key(|&number| self.extents[number as usize].live)
+    }
+
+    /// The live entries of an extent, with their headers.
+    pub(super) fn entries(&self, number: u32) -> impl Iterator<Item = (Handle, Header)> {
+        let extent = &self.extents[number as usize];
+        let mut offset = 0;
+        core::iter::from_fn(move || {
+            if offset >= extent.used {
+                return None;
+            }
+            let header = Header::read(&extent.bytes[offset..]);
+            let handle = Handle::new(number, offset);
+            offset += header.size();
+            Some((handle, header))
+        })
+        .filter(|(_, header)| !header.dead)
+    }
+
+    /// Calls `visit` with live entries from `from` on, until it says to stop. Returns where to go on; `None` at the end.
+    pub(super) fn walk(
+        &self,
+        from: Position,
+        mut visit: impl FnMut(Handle, &Header) -> bool,
+    ) -> Option<Position> {
+        let mut place = self.place(from.sequence())?;
+        // Behind an extent that was given back, the walk goes on at the start of the next.
+        let mut offset =
+            if self.extents[self.order[place] as usize].sequence == from.sequence() { from.offset() } else { 0 };
+        while let Some(&number) = self.order.get(place) {
+            let extent = &self.extents[number as usize];
+            while offset < extent.used {
+                let header = Header::read(&extent.bytes[offset..]);
+                let handle = Handle::new(number, offset);
+                offset += header.size();
+                if !header.dead && !visit(handle, &header) {
+                    return Some(if offset < EXTENT {
+                        Position::new(extent.sequence, offset)
+                    } else {
+                        Position::new(extent.sequence + 1, 0)
+                    });
+                }
+            }
+            place += 1;
+            offset = 0;
+        }
+        None
+    }
+
+    /// The position behind the newest entry.
+    pub(super) fn head(&self) -> Position {
+        self.order.back().map_or(Position::new(self.next_sequence, 0), |&number| {
+            let extent = &self.extents[number as usize];
+            if extent.used < EXTENT {
+                Position::new(extent.sequence, extent.used)
+            } else {
+                Position::new(extent.sequence + 1, 0)
+            }
+        })
+    }
+
+    /// The position of an entry.
+    pub(super) fn position(&self, handle: Handle) -> Position {
+        Position::new(self.extents[handle.extent() as usize].sequence, handle.offset())
+    }
+
+    /// Bytes of memory.
+    pub(super) fn memory(&self) -> usize {
+        self.total
+            + self.extents.capacity() * size_of::<Extent>()
+            + (self.free.capacity() + self.order.capacity()) * size_of::<u32>()
+    }
+
+    /// Checks every sum and order against the entries themselves.
+    #[cfg(test)]
+    pub(super) fn validate(&self) {
+        let mut live = 0;
+        let mut total = 0;
+        let mut last = None;
+        for &number in &self.order {
+            let extent = &self.extents[number as usize];
+            assert!(last < Some(extent.sequence), "extents out of order");
+            last = Some(extent.sequence);
+            let sum: usize = self.entries(number).map(|(_, header)| header.size()).sum();
+            assert_eq!(sum, extent.live, "live bytes of extent {number}");
+            assert!(extent.used <= extent.bytes.len());
+            live += sum;
+            total += extent.bytes.len();
+        }
+        assert_eq!((live, total), (self.live, self.total));
+        assert_eq!(self.order.len() + self.free.len(), self.extents.len(), "every extent is in order or free");
+    }
+}

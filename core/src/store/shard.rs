@@ -1,0 +1,449 @@
+//! One shard: index, log and large values, changed in one place.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Census;
+use super::entry::{self, Data, Header, Item, Kind, Stored};
+use super::index::Index;
+use super::key::{Key, KeyHasher};
+use super::log::{Handle, Log, Position};
+use crate::Millis;
+use crate::buffer::Blob;
+
+/// A value on its way into the store.
+#[derive(Clone, Debug)]
+pub enum NewData<'a> {
+    /// Fewer than [`Blob::MIN`] bytes; copied under the lock.
+    Bytes(&'a [u8]),
+    /// More, made before the lock was taken.
+    Blob(Blob),
+}
+
+impl<'a> NewData<'a> {
+    /// Copies a large value into a blob; a small one is only referred to.
+    #[must_use]
+    pub fn copy(bytes: &'a [u8]) -> Self {
+        if bytes.len() < Blob::MIN { Self::Bytes(bytes) } else { Self::Blob(Blob::new(bytes.to_vec())) }
+    }
+
+    /// Takes a value that was built; nothing large is copied.
+    #[must_use]
+    pub fn take(bytes: &'a mut Vec<u8>) -> Self {
+        if bytes.len() < Blob::MIN { Self::Bytes(bytes) } else { Self::Blob(Blob::new(core::mem::take(bytes))) }
+    }
+}
+
+/// A change of one key: what happens, never under which condition. The caller has decided that under the same lock.
+#[derive(Clone, Debug)]
+pub enum Effect<'a> {
+    /// Value, kind and time to live are replaced together.
+    Set {
+        /// What the value is.
+        kind: Kind,
+        /// Its bytes.
+        data: NewData<'a>,
+        /// When it ends; `None` means never.
+        expires: Option<Millis>,
+    },
+    /// The key goes.
+    Delete,
+    /// The time to live is replaced. Nothing happens where the key is absent.
+    Expire(Option<Millis>),
+    /// `bytes` are written into the string at `offset`, zeros fill a gap before them. An absent key is an empty string.
+    Patch {
+        /// Offset of the first byte written.
+        offset: usize,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+}
+
+/// What [`Shard::commit`] did.
+#[derive(Debug, Default)]
+#[must_use = "a large value that was replaced is to be dropped after the lock"]
+pub struct Committed {
+    /// Whether the key existed before.
+    pub existed: bool,
+    /// The large value that was replaced: freeing it is the caller's work, after the lock is released.
+    pub dropped: Option<Blob>,
+}
+
+/// A part of the store behind one lock.
+#[derive(Debug)]
+pub struct Shard {
+    index: Index,
+    log: Log,
+    blobs: Blobs,
+    hasher: Arc<KeyHasher>,
+    generation: u64,
+    expiring: usize,
+    expired: u64,
+    changes: u64,
+    /// Where the sweep for expired entries goes on.
+    swept: Position,
+}
+
+impl Shard {
+    pub(super) fn new(hasher: Arc<KeyHasher>, generation: u64) -> Self {
+        Self {
+            index: Index::new(),
+            log: Log::new(1),
+            blobs: Blobs::default(),
+            hasher,
+            generation,
+            expiring: 0,
+            expired: 0,
+            changes: 0,
+            swept: Position::default(),
+        }
+    }
+
+    /// An empty shard to take the place of `flushed`: its positions go on behind those of the old one, so that a cursor
+    /// from before the flush meets what was written after it.
+    pub(super) fn successor(flushed: &Self, generation: u64) -> Self {
+        Self {
+            log: Log::new(flushed.log.next_sequence()),
+            expired: flushed.expired,
+            changes: flushed.changes,
+            ..Self::new(Arc::clone(&flushed.hasher), generation)
+        }
+    }
+
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Number of keys, expired ones that were not yet removed included.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are no keys.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.index.len() == 0
+    }
+
+    #[inline]
+    fn find(&self, key: &Key<'_>) -> Option<(Handle, Header)> {
+        let mut found = None;
+        self.index.find(key.hash(), |handle| {
+            let bytes = self.log.at(handle);
+            let header = Header::read(bytes);
+            let same = header.key(bytes) == key.bytes();
+            if same {
+                found = Some((handle, header));
+            }
+            same
+        });
+        found
+    }
+
+    fn item(&self, handle: Handle, header: &Header) -> Item<'_> {
+        let data = match header.blob {
+            None => Data::Inline(header.value(self.log.at(handle))),
+            Some(number) => Data::Blob(self.blobs.get(number)),
+        };
+        Item { kind: header.kind, expires: header.expires, data }
+    }
+
+    /// The value of `key`; one whose time has come is gone.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
+        let (handle, header) = self.find(key)?;
+        if header.expires.is_some_and(|end| end <= now) {
+            return None;
+        }
+        Some(self.item(handle, &header))
+    }
+
+    /// Changes `key`: the one way in which anything in the store changes.
+    pub fn commit(&mut self, key: &Key<'_>, effect: Effect<'_>, now: Millis) -> Committed {
+        let mut found = self.find(key);
+        let mut dropped = None;
+        if let Some((handle, header)) = found
+            && header.expires.is_some_and(|end| end <= now)
+        {
+            dropped = self.remove(key, handle, &header);
+            self.expired += 1;
+            found = None;
+        }
+        let existed = found.is_some();
+        let replaced = match effect {
+            Effect::Set { kind, data, expires } => self.set(key, found, kind, data, expires),
+            Effect::Delete => found.and_then(|(handle, header)| self.remove(key, handle, &header)),
+            Effect::Expire(expires) => {
+                if let Some((handle, header)) = found {
+                    self.expire(key, handle, &header, expires);
+                }
+                None
+            }
+            Effect::Patch { offset, bytes } => self.patch(key, found, offset, bytes),
+        };
+        self.changes += 1;
+        self.clean();
+        Committed { existed, dropped: replaced.or(dropped) }
+    }
+
+    fn set(
+        &mut self,
+        key: &Key<'_>,
+        found: Option<(Handle, Header)>,
+        kind: Kind,
+        data: NewData<'_>,
+        expires: Option<Millis>,
+    ) -> Option<Blob> {
+        let value = match data {
+            NewData::Bytes(bytes) => Stored::Inline(bytes),
+            NewData::Blob(blob) => Stored::Blob(self.blobs.insert(blob)),
+        };
+        if let Some((handle, header)) = &found
+            && let Stored::Inline(bytes) = value
+            && header.takes(kind, value, expires)
+        {
+            let entry = self.log.at_mut(*handle);
+            header.value_mut(entry).copy_from_slice(bytes);
+            header.write_expiry(entry, expires);
+            return None;
+        }
+        self.place(key, found.as_ref(), kind, value, expires)
+    }
+
+    /// Writes an entry at the head, in the place of `found` where there is one; returns the blob that this frees.
+    fn place(
+        &mut self,
+        key: &Key<'_>,
+        found: Option<&(Handle, Header)>,
+        kind: Kind,
+        value: Stored<'_>,
+        expires: Option<Millis>,
+    ) -> Option<Blob> {
+        let size = entry::size(key.bytes(), value, expires);
+        let (new, to) = self.log.append(size).expect("a shard holds 4 GiB of entries");
+        entry::write(to, kind, key.bytes(), value, expires);
+        self.expiring += usize::from(expires.is_some());
+        let Some((old, header)) = found else {
+            let (log, hasher) = (&self.log, &self.hasher);
+            self.index.insert(key.hash(), new, |handle| hash_at(log, hasher, handle));
+            return None;
+        };
+        self.index.replace(key.hash(), *old, new);
+        self.expiring -= usize::from(header.expires.is_some());
+        self.log.kill(*old, header.size());
+        // Where the value only moved, the blob stays.
+        let moved = matches!(value, Stored::Blob(number) if header.blob == Some(number));
+        header.blob.filter(|_| !moved).map(|number| self.blobs.remove(number))
+    }
+
+    fn remove(&mut self, key: &Key<'_>, handle: Handle, header: &Header) -> Option<Blob> {
+        let (log, hasher) = (&self.log, &self.hasher);
+        self.index.remove(key.hash(), handle, |handle| hash_at(log, hasher, handle));
+        self.expiring -= usize::from(header.expires.is_some());
+        self.log.kill(handle, header.size());
+        header.blob.map(|number| self.blobs.remove(number))
+    }
+
+    fn expire(&mut self, key: &Key<'_>, handle: Handle, header: &Header, expires: Option<Millis>) {
+        if header.expiry_fits(expires) {
+            header.write_expiry(self.log.at_mut(handle), expires);
+            return;
+        }
+        // The entry changes its size. A small value goes through the stack: the log cannot lend it while it grows.
+        let mut copy = [0; Blob::MIN];
+        let value = match header.blob {
+            Some(number) => Stored::Blob(number),
+            None => {
+                let value = header.value(self.log.at(handle));
+                copy[..value.len()].copy_from_slice(value);
+                Stored::Inline(&copy[..value.len()])
+            }
+        };
+        let freed = self.place(key, Some(&(handle, *header)), header.kind, value, expires);
+        debug_assert!(freed.is_none(), "the value only moved");
+    }
+
+    fn patch(
+        &mut self,
+        key: &Key<'_>,
+        found: Option<(Handle, Header)>,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Option<Blob> {
+        let end = offset + bytes.len();
+        if let Some((handle, header)) = &found {
+            if let Some(number) = header.blob {
+                let blob = self.blobs.get_mut(number);
+                let value = blob.make_mut();
+                if value.len() < end {
+                    value.resize(end, 0);
+                }
+                value[offset..end].copy_from_slice(bytes);
+                self.blobs.recount(number);
+                return None;
+            }
+            let value = header.value_mut(self.log.at_mut(*handle));
+            if end <= value.len() {
+                value[offset..end].copy_from_slice(bytes);
+                return None;
+            }
+        }
+        let old = found.as_ref().map_or(&[][..], |(handle, header)| header.value(self.log.at(*handle)));
+        let mut value = Vec::with_capacity(end.max(old.len()));
+        value.extend_from_slice(old);
+        value.resize(end.max(old.len()), 0);
+        value[offset..end].copy_from_slice(bytes);
+        let expires = found.as_ref().and_then(|(_, header)| header.expires);
+        self.set(key, found, Kind::String, NewData::take(&mut value), expires)
+    }
+
+    /// Gives an extent back where too much of the log is dead. One a change keeps up: a change kills less than one
+    /// extent, and the sparsest of a log that wastes a quarter wastes a quarter at least.
+    #[inline]
+    fn clean(&mut self) {
+        if let Some(number) = self.log.sparsest() {
+            self.empty(number);
+        }
+    }
+
+    /// Moves the live entries of an extent to the head; the extent goes with the last of them.
+    #[cold]
+    fn empty(&mut self, number: u32) {
+        let mut entry = [0; super::log::EXTENT];
+        let live: Vec<_> = self.log.entries(number).collect();
+        for (old, header) in live {
+            let size = header.size();
+            let Some(copy) = entry.get_mut(..size) else { return };
+            copy.copy_from_slice(&self.log.at(old)[..size]);
+            let Some((new, to)) = self.log.append(size) else { return };
+            to.copy_from_slice(copy);
+            self.index.replace(self.hasher.hash(header.key(copy)), old, new);
+            self.log.kill(old, size);
+        }
+    }
+
+    /// Calls `visit` with the keys and values from `from` on until it says to stop; expired ones are passed over.
+    /// Returns where to go on, or `None` at the end.
+    ///
+    /// Going on until the end meets every key that is present throughout, some perhaps twice.
+    pub fn walk(
+        &self,
+        from: Position,
+        now: Millis,
+        mut visit: impl FnMut(Position, &[u8], Item<'_>) -> bool,
+    ) -> Option<Position> {
+        self.log.walk(from, |handle, header| {
+            if header.expires.is_some_and(|end| end <= now) {
+                return true;
+            }
+            visit(self.log.position(handle), header.key(self.log.at(handle)), self.item(handle, header))
+        })
+    }
+
+    /// The position behind the newest entry.
+    #[must_use]
+    pub fn head(&self) -> Position {
+        self.log.head()
+    }
+
+    /// A key chosen by a random number; `None` where the shard is empty or what was drawn has expired.
+    #[must_use]
+    pub fn sample(&self, random: u64, now: Millis) -> Option<&[u8]> {
+        let bytes = self.log.at(self.index.sample(random)?);
+        let header = Header::read(bytes);
+        header.expires.is_none_or(|end| end > now).then(|| header.key(bytes))
+    }
+
+    /// Removes some expired entries; returns whether any key here has a time to live.
+    pub(super) fn sweep(&mut self, now: Millis) -> bool {
+        /// Entries looked at in one go: about 20 µs under the lock.
+        const SLICE: usize = 2000;
+        if self.expiring == 0 {
+            return false;
+        }
+        let mut due = Vec::new();
+        let mut left = SLICE;
+        let next = self.log.walk(self.swept, |handle, header| {
+            if header.expires.is_some_and(|end| end <= now) {
+                due.push((handle, *header));
+            }
+            left -= 1;
+            left > 0
+        });
+        self.swept = next.unwrap_or_default();
+        for (handle, header) in due {
+            let hash = hash_at(&self.log, &self.hasher, handle);
+            drop(self.remove(&Key::new(&[], hash), handle, &header));
+            self.expired += 1;
+        }
+        self.clean();
+        true
+    }
+
+    pub(super) fn count(&self, census: &mut Census) {
+        census.keys += self.index.len() as u64;
+        census.expiring += self.expiring as u64;
+        census.memory += (self.log.memory() + self.index.memory() + self.blobs.bytes) as u64;
+        census.expired += self.expired;
+        census.changes += self.changes;
+    }
+}
+
+fn hash_at(log: &Log, hasher: &KeyHasher, handle: Handle) -> u64 {
+    let bytes = log.at(handle);
+    hasher.hash(Header::read(bytes).key(bytes))
+}
+
+/// Large values by number.
+#[derive(Debug, Default)]
+struct Blobs {
+    slots: Vec<Option<(Blob, usize)>>,
+    free: Vec<u32>,
+    bytes: usize,
+}
+
+impl Blobs {
+    fn insert(&mut self, blob: Blob) -> u32 {
+        let memory = blob.memory();
+        self.bytes += memory;
+        let slot = Some((blob, memory));
+        match self.free.pop() {
+            Some(number) => {
+                self.slots[number as usize] = slot;
+                number
+            }
+            None => {
+                self.slots.push(slot);
+                (self.slots.len() - 1) as u32
+            }
+        }
+    }
+
+    fn get(&self, number: u32) -> &Blob {
+        let slot = self.slots[number as usize].as_ref();
+        &slot.expect("an entry's blob exists").0
+    }
+
+    fn get_mut(&mut self, number: u32) -> &mut Blob {
+        let slot = self.slots[number as usize].as_mut();
+        &mut slot.expect("an entry's blob exists").0
+    }
+
+    /// Notes the present size of a blob that was changed.
+    fn recount(&mut self, number: u32) {
+        if let Some((blob, counted)) = &mut self.slots[number as usize] {
+            self.bytes -= *counted;
+            *counted = blob.memory();
+            self.bytes += *counted;
+        }
+    }
+
+    fn remove(&mut self, number: u32) -> Blob {
+        let (blob, memory) = self.slots[number as usize].take().expect("an entry's blob exists");
+        self.bytes -= memory;
+        self.free.push(number);
+        blob
+    }
+}
