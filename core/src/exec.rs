@@ -178,6 +178,21 @@ impl<'a> Exec<'a> {
         Shards { store, keys, indexes, guards, dropped: Vec::new() }
     }
 
+    /// Changes the one key whose shard is locked, and unlocks it; a large value that was replaced is freed after that.
+    /// Returns whether the key existed before.
+    #[inline]
+    pub fn commit(&self, mut shard: Guard<'_, Shard>, key: &Key<'_>, effect: Effect<'_>) -> bool {
+        let committed = shard.commit(key, effect, self.now);
+        drop(shard);
+        committed.existed
+    }
+
+    /// Replies with an error, in the words of the request's language.
+    pub(crate) fn fail(&mut self, error: &Error) {
+        self.stats.errors.add(1);
+        if self.is_text() { self.reply().error(error.text()) } else { self.reply().error(error) }
+    }
+
     /// Counts a read as a hit or a miss.
     #[inline]
     pub fn count_read(&self, hit: bool) {

@@ -30,6 +30,7 @@ pub mod protocol;
 pub mod reply;
 pub mod service;
 pub mod session;
+pub mod settings;
 pub mod stats;
 pub mod store;
 mod sync;

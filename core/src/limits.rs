@@ -18,3 +18,6 @@ pub const AUTH_DEADLINE: u64 = 10_000;
 /// Replies that wait to be sent on one connection, in bytes. At this the session executes nothing more until the
 /// client has read; one single reply may be larger.
 pub const MAX_UNREAD: usize = 1 << 20;
+
+/// The longest string that APPEND and SETRANGE may build: what one request could have set.
+pub const MAX_STRING: usize = 64 << 20;

@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::Millis;
-use crate::session::{Budget, Session};
+use crate::session::Session;
+use crate::settings::Settings;
 use crate::stats::{Counters, Totals};
+use crate::store::Store;
 use crate::sync::Mutex;
 
 /// What a service is made from. Everything that only the host can know is a field here.
@@ -17,17 +19,23 @@ pub struct Options {
     pub seed: u64,
     /// The start, for uptime.
     pub started: Millis,
-    /// The password that AUTH must give; none means that no authentication is required.
-    pub password: Option<Vec<u8>>,
-    /// The most connections at once.
-    pub max_connections: u64,
+    /// Shards of the store; see [`Store::new`].
+    pub shards: usize,
+    /// What can be changed while the server runs.
+    pub settings: Settings,
     /// Facts for INFO, as (section, field, value): the process, the listener, the runtime.
     pub facts: Vec<(&'static str, &'static str, String)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 0, started: Millis(0), password: None, max_connections: 10_000, facts: Vec::new() }
+        Self {
+            seed: 0,
+            started: Millis(0),
+            shards: Store::SHARDS,
+            settings: Settings::default(),
+            facts: Vec::new(),
+        }
     }
 }
 
@@ -43,8 +51,15 @@ impl Refused {
 /// One server.
 #[derive(Debug)]
 pub struct Service {
-    options: Options,
+    pub(crate) store: Store,
+    /// What can be changed while the server runs.
+    pub settings: Settings,
+    started: Millis,
+    facts: Vec<(&'static str, &'static str, String)>,
     connections: AtomicU64,
+    /// Connections ever accepted: the number of the last one.
+    accepted: AtomicU64,
+    refused: AtomicU64,
     counters: Mutex<Registry>,
 }
 
@@ -59,31 +74,68 @@ impl Service {
     /// A new server with an empty store.
     #[must_use]
     pub fn new(options: Options) -> Arc<Self> {
-        Arc::new(Self { options, connections: AtomicU64::new(0), counters: Mutex::default() })
+        Arc::new(Self {
+            store: Store::new(options.shards, options.seed),
+            settings: options.settings,
+            started: options.started,
+            facts: options.facts,
+            connections: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            counters: Mutex::default(),
+        })
     }
 
     /// A new connection, unless there are too many.
     ///
     /// # Errors
-    /// [`Refused`] when `max_connections` are open: send [`Refused::REPLY`] and close.
+    /// [`Refused`] when [`Settings::max_connections`] are open: send [`Refused::REPLY`] and close.
     pub fn connect(self: &Arc<Self>, now: Millis) -> Result<Session, Refused> {
-        let _ = now;
-        if self.connections.fetch_add(1, Relaxed) >= self.options.max_connections {
+        if self.connections.fetch_add(1, Relaxed) >= self.settings.max_connections() {
             self.connections.fetch_sub(1, Relaxed);
+            self.refused.fetch_add(1, Relaxed);
             return Err(Refused);
         }
-        Ok(Session::new(Arc::clone(self)))
+        let id = self.accepted.fetch_add(1, Relaxed) + 1;
+        Ok(Session::new(Arc::clone(self), id, now))
+    }
+
+    /// The keys.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// When the server started.
+    #[must_use]
+    pub const fn started(&self) -> Millis {
+        self.started
+    }
+
+    /// The host's facts, as (section, field, value).
+    #[must_use]
+    pub fn facts(&self) -> &[(&'static str, &'static str, String)] {
+        &self.facts
+    }
+
+    /// Connections: open now, ever accepted, ever refused.
+    #[must_use]
+    pub fn connections(&self) -> [u64; 3] {
+        [self.connections.load(Relaxed), self.accepted.load(Relaxed), self.refused.load(Relaxed)]
     }
 
     pub(crate) fn disconnected(&self) {
         self.connections.fetch_sub(1, Relaxed);
     }
 
-    /// Housekeeping: expired entries, memory of a flushed store. Returns when to call next; `None` where nothing is
-    /// left to do until a command changes that.
-    pub fn tick(&self, now: Millis, budget: Budget) -> Option<Millis> {
-        let _ = (now, budget);
-        None
+    /// Housekeeping, a bounded piece of at most about 50 µs: removes expired entries, frees what a flush left. Returns
+    /// when to call next.
+    pub fn tick(&self, now: Millis) -> Millis {
+        /// While keys with a time to live exist, every shard is visited a few times a minute.
+        const BUSY: u64 = 5;
+        /// While nothing is due, a shard that was flushed still wants a visit to give its memory back.
+        const QUIET: u64 = 100;
+        now.plus(if self.store.tick(now) { BUSY } else { QUIET })
     }
 
     /// A set of counters for one more worker.

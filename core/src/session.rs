@@ -144,7 +144,7 @@ impl Session {
         let client = Client {
             id,
             since: now,
-            authenticated: !service.needs_password(),
+            authenticated: service.settings.password().is_none(),
             resp3: false,
             name: Box::default(),
             library: Default::default(),
@@ -302,8 +302,7 @@ impl Session {
                     false
                 }
                 Err(error) => {
-                    cx.stats.errors.add(1);
-                    exec.reply().error(&error);
+                    exec.fail(&error);
                     true
                 }
             },
@@ -318,7 +317,8 @@ impl Session {
     /// Answers a request that no command ran for.
     fn refuse(&self, error: &Error, dialect: Dialect, cx: &Turn<'_>, output: &mut Output) {
         cx.stats.errors.add(1);
-        Reply::new(output, self.wire(dialect)).error(error);
+        let mut reply = Reply::new(output, self.wire(dialect));
+        if matches!(dialect, Dialect::Text(_)) { reply.error(error.text()) } else { reply.error(error) }
     }
 
     fn report(&self, fault: &Fault, cx: &Turn<'_>, output: &mut Output) {

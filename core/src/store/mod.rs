@@ -80,6 +80,13 @@ impl Store {
         Key::new(bytes, self.hasher.hash(bytes))
     }
 
+    /// A key whose hash [`key`](Self::key) computed before.
+    #[inline]
+    pub(crate) fn known_key<'k>(&self, bytes: &'k [u8], hash: u64) -> Key<'k> {
+        debug_assert_eq!(hash, self.hasher.hash(bytes));
+        Key::new(bytes, hash)
+    }
+
     /// Number of shards, a power of two.
     #[must_use]
     pub fn shards(&self) -> usize {

@@ -1,0 +1,72 @@
+//! Options that several commands share.
+
+use super::Error;
+use crate::Millis;
+use crate::exec::{Args, Exec};
+use crate::ttl;
+
+/// The unit and origin of a time that a client gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// Seconds from now.
+    Seconds,
+    /// Milliseconds from now.
+    Millis,
+    /// A Unix time in seconds.
+    UnixSeconds,
+    /// A Unix time in milliseconds.
+    UnixMillis,
+}
+
+impl Clock {
+    /// The option word that introduces a time of this kind.
+    pub(super) fn from_word(args: &Args<'_>, index: usize) -> Option<Self> {
+        let words = [
+            ("EX", Self::Seconds),
+            ("PX", Self::Millis),
+            ("EXAT", Self::UnixSeconds),
+            ("PXAT", Self::UnixMillis),
+        ];
+        words.into_iter().find(|(word, _)| args.is(index, word)).map(|(_, clock)| clock)
+    }
+
+    /// The moment that `amount` means; `None` where it does not fit the clock. It may lie before the epoch.
+    pub(super) fn moment(self, amount: i64, now: Millis) -> Option<i64> {
+        let ms = match self {
+            Self::Seconds | Self::UnixSeconds => amount.checked_mul(1000)?,
+            Self::Millis | Self::UnixMillis => amount,
+        };
+        match self {
+            Self::Seconds | Self::Millis => ms.checked_add(i64::try_from(now.0).ok()?),
+            Self::UnixSeconds | Self::UnixMillis => Some(ms),
+        }
+    }
+}
+
+/// The end of life that the word at `index` means, for commands that set a value with it: it must be positive.
+pub(super) fn end_of_life(exec: &Exec<'_>, args: &Args<'_>, index: usize, clock: Clock) -> Result<Millis, Error> {
+    let amount = args.integer(index)?;
+    let moment = if amount > 0 { clock.moment(amount, exec.now) } else { None };
+    moment.map(|moment| Millis(moment as u64)).ok_or_else(|| invalid_expire(exec))
+}
+
+/// The error for a time that makes no sense.
+pub(super) fn invalid_expire(exec: &Exec<'_>) -> Error {
+    Error::Made(alloc::format!("ERR invalid expire time in '{}' command", exec.command.name))
+}
+
+/// Reads `-t TTL` behind the key. Returns the end of life and the index of the first word behind it.
+///
+/// It is an option only where the value still follows: `SET key -t` stores `-t`. Over RESP, where an older meaning of
+/// the words exists (`SET key -t EX 10`), a word that is no TTL leaves them to it.
+pub(super) fn ttl(exec: &Exec<'_>, args: &Args<'_>) -> Result<(Option<Millis>, usize), Error> {
+    const AT: usize = 2;
+    if args.len() < AT + 2 || args.get(AT) != b"-t" {
+        return Ok((None, AT));
+    }
+    match ttl::parse(args.get(AT + 1), exec.now) {
+        Ok(end) => Ok((Some(end), AT + 2)),
+        Err(_) if !exec.is_text() && exec.command.name == "set" => Ok((None, AT)),
+        Err(error) => Err(Error::Made(alloc::format!("ERR {error}"))),
+    }
+}

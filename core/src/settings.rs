@@ -1,0 +1,77 @@
+//! Settings that can change while the server runs.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::sync::Mutex;
+
+/// What CONFIG SET can change. Each is read at every use, so a change holds at once.
+#[derive(Debug)]
+pub struct Settings {
+    password: Mutex<Option<Vec<u8>>>,
+    max_connections: AtomicU64,
+    idle_timeout: AtomicU64,
+    send_timeout: AtomicU64,
+}
+
+impl Settings {
+    /// Connections at once, by default.
+    pub const MAX_CONNECTIONS: u64 = 10_000;
+    /// Milliseconds after which a client that takes no reply is closed, by default.
+    pub const SEND_TIMEOUT: u64 = 60_000;
+
+    /// The password that AUTH must give; `None` means that no authentication is required.
+    #[must_use]
+    pub fn password(&self) -> Option<Vec<u8>> {
+        self.password.lock().clone()
+    }
+
+    /// Changes the password. Connections that have authenticated stay so.
+    pub fn set_password(&self, password: Option<Vec<u8>>) {
+        *self.password.lock() = password;
+    }
+
+    /// The most connections at once.
+    #[must_use]
+    pub fn max_connections(&self) -> u64 {
+        self.max_connections.load(Relaxed)
+    }
+
+    /// Changes the most connections at once; those that are open stay.
+    pub fn set_max_connections(&self, count: u64) {
+        self.max_connections.store(count, Relaxed);
+    }
+
+    /// Milliseconds without a request after which a connection is closed; 0 means never.
+    #[must_use]
+    pub fn idle_timeout(&self) -> u64 {
+        self.idle_timeout.load(Relaxed)
+    }
+
+    /// Changes the idle timeout, in milliseconds.
+    pub fn set_idle_timeout(&self, ms: u64) {
+        self.idle_timeout.store(ms, Relaxed);
+    }
+
+    /// Milliseconds after which a client is closed that takes nothing while replies wait; 0 means never.
+    #[must_use]
+    pub fn send_timeout(&self) -> u64 {
+        self.send_timeout.load(Relaxed)
+    }
+
+    /// Changes the send timeout, in milliseconds.
+    pub fn set_send_timeout(&self, ms: u64) {
+        self.send_timeout.store(ms, Relaxed);
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            password: Mutex::new(None),
+            max_connections: AtomicU64::new(Self::MAX_CONNECTIONS),
+            idle_timeout: AtomicU64::new(0),
+            send_timeout: AtomicU64::new(Self::SEND_TIMEOUT),
+        }
+    }
+}
