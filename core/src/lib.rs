@@ -13,7 +13,6 @@
 //! again at once, to be called at a deadline, to be closed when the output is flushed. Nothing here blocks, performs
 //! I/O or reads a clock: the time is a parameter ([`Turn::now`]).
 #![no_std]
-#![forbid(unsafe_code)]
 // Hosted crates may name either.
 #![warn(clippy::std_instead_of_core)]
 
@@ -26,6 +25,7 @@ pub mod exec;
 pub mod glob;
 pub mod limits;
 pub mod number;
+mod prefetch;
 pub mod protocol;
 pub mod reply;
 pub mod service;

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::sync::Mutex;
 
 /// What a service is made from. Everything that only the host can know is a field here.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// Seed of the key hash. The host passes random bits, so that nobody can craft colliding keys.
     pub seed: u64,

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::command::{self, Command, Error, Flags};
+use crate::command::{self, Command, Error};
 use crate::exec::{Args, Continue, Exec, Step};
 use crate::limits;
 use crate::protocol::{Dialect, Parsed, Parser, Request, RequestLimits, Span};
@@ -100,6 +100,9 @@ pub struct Client {
 
 /// Requests parsed ahead of execution. Enough for the cache misses of their look-ups to overlap.
 const AHEAD: usize = 16;
+
+/// Spans that an idle connection keeps room for: half a kilobyte, enough for a pipeline of small requests.
+const KEEP: usize = 64;
 
 /// A request that waits for its execution.
 #[derive(Clone, Copy, Debug)]
@@ -225,11 +228,10 @@ impl Session {
         self.next = 0;
     }
 
-    /// An idle connection keeps no lists of a long pipeline or a huge request.
+    /// An idle connection keeps no long list of a huge request.
     fn shrink(&mut self, input: &Input) {
-        if input.is_empty() {
+        if input.is_empty() && self.spans.capacity() > KEEP {
             self.spans = Vec::new();
-            self.ready = Vec::new();
         }
     }
 
@@ -262,6 +264,10 @@ impl Session {
                     break;
                 }
             }
+        }
+        if self.ready.len() > 1 {
+            let keys = self.ready.iter().filter(|ready| ready.hash != 0);
+            self.service.store.prefetch(keys.map(|ready| ready.hash));
         }
         !self.ready.is_empty() || self.fault.is_some()
     }

@@ -34,6 +34,12 @@ impl<T> Mutex<T> {
         }
     }
 
+    /// Takes the lock if it is free.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+        self.0.try_lock()
+    }
+
     #[cold]
     fn contended(&self) -> Guard<'_, T> {
         let mut attempt = 0;

@@ -97,13 +97,20 @@ impl Keys {
     pub const PAIRS: Self = Self { first: 1, last: -1, step: 2 };
 
     /// The indexes of the keys in a request of `len` words.
+    #[inline]
     pub fn of(self, len: usize) -> impl Iterator<Item = usize> + use<> {
         let end = match (self.first, self.last) {
             (0, _) => 0,
             (_, last) if last < 0 => (len + 1).saturating_sub(usize::from(last.unsigned_abs())),
             (_, last) => usize::from(last.unsigned_abs()) + 1,
         };
-        (self.first..end.min(len)).step_by(self.step.max(1))
+        let (mut next, end) = (self.first, end.min(len));
+        // Not `step_by`, which divides: this runs for every request.
+        core::iter::from_fn(move || {
+            let index = next;
+            next += self.step;
+            (index < end).then_some(index)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::Millis;
 use crate::exec::{Args, Continue, Exec, Outcome, Step};
 use crate::limits;
 use crate::number;
-use crate::reply::Reply;
+use crate::reply::{Nesting, Reply};
 use crate::store::{Data, Effect, Item, Kind, NewData};
 
 /// Keys of an MGET that are read under one lock: they are seen at one moment. Longer ones go on in further turns.
@@ -200,30 +200,39 @@ pub(super) fn getex(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 }
 
 pub(super) fn mget(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    exec.reply().array_json(args.len() - 1);
-    let mut rest = Mget { next: 1 };
+    let mut reply = exec.reply();
+    reply.array_json(args.len() - 1);
+    let mut rest = Mget { next: 1, nesting: reply.suspend() };
     Ok(if rest.resume(exec, args) { Step::Done } else { Step::More(Box::new(rest)) })
 }
 
 /// An MGET under way: the header and the values before `next` are written.
 struct Mget {
     next: usize,
+    nesting: Nesting,
 }
 
 impl Continue for Mget {
     fn resume(&mut self, exec: &mut Exec<'_>, args: &Args<'_>) -> bool {
+        let wire = exec.wire();
         while self.next < args.len() && !exec.budget.is_spent() {
             let end = args.len().min(self.next + TOGETHER);
-            let keys: Vec<_> = (self.next..end).map(|index| exec.store().key(args.get(index))).collect();
+            let keys = (self.next..end).map(|index| exec.store().key(args.get(index))).collect();
             let shards = exec.lock(keys);
+            let mut reply = Reply::resume(exec.output, wire, core::mem::take(&mut self.nesting));
+            let mut hits = 0;
             for index in 0..shards.len() {
-                let item = shards.get(&shards.key(index), exec.now).filter(|item| item.kind == Kind::String);
-                exec.count_read(item.is_some());
-                match item {
-                    Some(item) => send(&mut exec.reply(), item.data),
-                    None => exec.reply().null(),
+                match shards.get(&shards.key(index), exec.now) {
+                    Some(item) if item.kind == Kind::String => {
+                        hits += 1;
+                        send(&mut reply, item.data);
+                    }
+                    _ => reply.null(),
                 }
             }
+            self.nesting = reply.suspend();
+            exec.stats.hits.add(hits);
+            exec.stats.misses.add((end - self.next) as u64 - hits);
             exec.budget.spend((end - self.next) * 2);
             self.next = end;
         }

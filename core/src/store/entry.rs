@@ -91,55 +91,68 @@ pub(super) struct Header {
     pub(super) blob: Option<u32>,
 }
 
+/// By the flags: the offset of the key from the entry's start, or of what follows a far expiry's first six bytes.
+const KEY_AT: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut flags = 0;
+    while flags < 64 {
+        let key_len = if flags & LONG_KEY == 0 { 1 } else { 2 };
+        let value_len = match flags & VALUE_FORM {
+            SHORT_VALUE => 1,
+            LONG_VALUE => 2,
+            _ => 4,
+        };
+        let expiry = if flags & EXPIRES == 0 { 0 } else { 6 };
+        table[flags as usize] = 2 + key_len + value_len + expiry;
+        flags += 1;
+    }
+    table
+};
+
 impl Header {
     /// Decodes the header at the start of `bytes`.
     #[inline]
     pub(super) fn read(bytes: &[u8]) -> Self {
         let flags = bytes[1];
-        let mut at = 2;
-        let key_len = if flags & LONG_KEY == 0 {
-            at += 1;
-            usize::from(bytes[at - 1])
-        } else {
-            at += 2;
-            usize::from(u16::from_le_bytes([bytes[at - 2], bytes[at - 1]]))
-        };
-        let (mut value_len, mut blob) = (0, None);
-        match flags & VALUE_FORM {
-            SHORT_VALUE => {
-                value_len = usize::from(bytes[at]);
-                at += 1;
-            }
-            LONG_VALUE => {
-                value_len = usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
-                at += 2;
-            }
-            _ => {
-                blob = Some(u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
-                at += 4;
-            }
-        }
-        let expiry_at = at;
+        let mut key_at = usize::from(KEY_AT[usize::from(flags & 63)]);
+        let mut expiry_at = key_at;
         let mut expires = None;
         if flags & EXPIRES != 0 {
+            expiry_at -= 6;
             let mut near = [0; 8];
-            near[..6].copy_from_slice(&bytes[at..at + 6]);
-            at += 6;
+            near[..6].copy_from_slice(&bytes[expiry_at..expiry_at + 6]);
             let mut moment = u64::from_le_bytes(near);
             if moment == FAR {
                 let mut far = [0; 8];
-                far.copy_from_slice(&bytes[at..at + 8]);
-                at += 8;
+                far.copy_from_slice(&bytes[key_at..key_at + 8]);
+                key_at += 8;
                 moment = u64::from_le_bytes(far);
             }
             expires = Some(Millis(moment));
+        }
+        let (key_len, value_field) = if flags & LONG_KEY == 0 {
+            (usize::from(bytes[2]), 3)
+        } else {
+            (usize::from(u16::from_le_bytes([bytes[2], bytes[3]])), 4)
+        };
+        let (mut value_len, mut blob) = (0, None);
+        match flags & VALUE_FORM {
+            SHORT_VALUE => value_len = usize::from(bytes[value_field]),
+            LONG_VALUE => {
+                value_len = usize::from(u16::from_le_bytes([bytes[value_field], bytes[value_field + 1]]));
+            }
+            _ => {
+                let mut number = [0; 4];
+                number.copy_from_slice(&bytes[value_field..value_field + 4]);
+                blob = Some(u32::from_le_bytes(number));
+            }
         }
         let kind = match flags & KIND {
             0 => Kind::String,
             1 => Kind::Array,
             _ => Kind::Object,
         };
-        Self { dead: bytes[0] & DEAD != 0, kind, expires, expiry_at, key_at: at, key_len, value_len, blob }
+        Self { dead: bytes[0] & DEAD != 0, kind, expires, expiry_at, key_at, key_len, value_len, blob }
     }
 
     /// Bytes that the entry occupies in its extent.
@@ -185,6 +198,18 @@ impl Header {
         };
         fits && kind == self.kind && self.expiry_fits(expires)
     }
+}
+
+/// Whether the entry at the start of `bytes` has this key: what a look-up asks of each candidate, without decoding the
+/// rest of the header.
+#[inline]
+pub(super) fn has_key(bytes: &[u8], key: &[u8]) -> bool {
+    let flags = bytes[1];
+    if flags & (LONG_KEY | EXPIRES) != 0 {
+        return Header::read(bytes).key(bytes) == key;
+    }
+    let key_at = usize::from(KEY_AT[usize::from(flags & 63)]);
+    usize::from(bytes[2]) == key.len() && bytes.get(key_at..key_at + key.len()) == Some(key)
 }
 
 /// Marks the entry at the start of `bytes` as dead.

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use super::log::Handle;
+use crate::prefetch::prefetch;
 
 /// Slots of a table at most. Splitting one of them moves up to 7,168 entries, each a cache miss: about half a
 /// millisecond.
@@ -27,6 +28,34 @@ struct Table {
     slots: HashTable<u32>,
     /// Bits of the hash that all its entries share.
     depth: u32,
+    /// The address of its control bytes, for prefetching only; 0 until known.
+    control: usize,
+}
+
+impl Table {
+    const fn new(slots: HashTable<u32>, depth: u32) -> Self {
+        Self { slots, depth, control: 0 }
+    }
+
+    /// Works out where the control bytes are. hashbrown lays the slots down backwards in front of them; if that were
+    /// to change, the wrong lines would be asked for, and nothing else would happen.
+    fn locate(&mut self) {
+        let Some(bucket) = self.slots.iter_buckets().next() else { return };
+        if let Some(slot) = self.slots.get_bucket(bucket) {
+            self.control = core::ptr::from_ref(slot).addr() + (bucket + 1) * size_of::<u32>();
+        }
+    }
+
+    /// Asks for the control bytes and the slots of the first group that a look-up of `hash` reads.
+    #[inline]
+    fn prefetch(&self, hash: u64) {
+        /// Control bytes that are compared at once.
+        const GROUP: usize = 16;
+        let first = hash as usize & (self.slots.num_buckets().wrapping_sub(1));
+        prefetch(self.control.wrapping_add(first));
+        prefetch(self.control.wrapping_sub((first + 1) * size_of::<u32>()));
+        prefetch(self.control.wrapping_sub((first + GROUP) * size_of::<u32>()));
+    }
 }
 
 /// The index of one shard.
@@ -45,7 +74,7 @@ const fn directory_bits(hash: u64) -> usize {
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { directory: vec![0], depth: 0, tables: vec![Table { slots: HashTable::new(), depth: 0 }], len: 0 }
+        Self { directory: vec![0], depth: 0, tables: vec![Table::new(HashTable::new(), 0)], len: 0 }
     }
 
     /// Number of entries.
@@ -62,6 +91,18 @@ impl Index {
     #[inline]
     pub(super) fn find(&self, hash: u64, mut eq: impl FnMut(Handle) -> bool) -> Option<Handle> {
         self.tables[self.table_of(hash)].slots.find(hash, |&handle| eq(Handle(handle))).copied().map(Handle)
+    }
+
+    /// Asks for what a look-up of `hash` reads first.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        self.tables[self.table_of(hash)].prefetch(hash);
+    }
+
+    /// The first handle that may be the one under `hash`: one in a hundred is not.
+    #[inline]
+    pub(super) fn guess(&self, hash: u64) -> Option<Handle> {
+        self.tables[self.table_of(hash)].slots.iter_hash(hash).next().copied().map(Handle)
     }
 
     /// Makes `new` stand where `old` stood.
@@ -100,8 +141,12 @@ impl Index {
             self.make_room(table, &hash_of);
             table = self.table_of(hash);
         }
-        self.tables[table].slots.insert_unique(hash, new.0, |&handle| hash_of(Handle(handle)));
+        let table = &mut self.tables[table];
+        table.slots.insert_unique(hash, new.0, |&handle| hash_of(Handle(handle)));
         self.len += 1;
+        if table.control == 0 {
+            table.locate();
+        }
     }
 
     /// Rebuilds a table that has no slot left: at the same size where tombstones fill it, at twice the size, or as two.
@@ -123,7 +168,9 @@ impl Index {
         for handle in old {
             new.insert_unique(hash_of(Handle(handle)), handle, |&handle| hash_of(Handle(handle)));
         }
-        self.tables[number].slots = new;
+        let table = &mut self.tables[number];
+        *table = Table::new(new, table.depth);
+        table.locate();
     }
 
     /// Splits a table by one more bit of the hash, doubling the directory where it has no entry for that bit.
@@ -144,8 +191,10 @@ impl Index {
         }
         let [low, high] = halves;
         let new = self.tables.len() as u32;
-        self.tables[number] = Table { slots: low, depth: bit + 1 };
-        self.tables.push(Table { slots: high, depth: bit + 1 });
+        self.tables[number] = Table::new(low, bit + 1);
+        self.tables.push(Table::new(high, bit + 1));
+        self.tables[number].locate();
+        self.tables[new as usize].locate();
         for (place, table) in self.directory.iter_mut().enumerate() {
             if *table == number as u32 && place >> bit & 1 == 1 {
                 *table = new;

@@ -100,6 +100,22 @@ impl Store {
         key.shard_bits() & (self.shards.len() - 1)
     }
 
+    /// Asks for the memory that look-ups of these keys are going to read, all of it at once: first the parts of the
+    /// index, then the entries.
+    pub(crate) fn prefetch(&self, hashes: impl Iterator<Item = u64> + Clone) {
+        let shard = |hash| &self.shards[Key::new(&[], hash).shard_bits() & (self.shards.len() - 1)];
+        for hash in hashes.clone() {
+            if let Some(shard) = shard(hash).try_lock() {
+                shard.prefetch_index(hash);
+            }
+        }
+        for hash in hashes {
+            if let Some(shard) = shard(hash).try_lock() {
+                shard.prefetch_entry(hash);
+            }
+        }
+    }
+
     /// Locks one shard. Whoever takes several must take them in ascending order, through [`lock_all`](Self::lock_all).
     ///
     /// # Panics

@@ -128,19 +128,25 @@ impl Shard {
 
     #[inline]
     fn find(&self, key: &Key<'_>) -> Option<(Handle, Header)> {
-        let mut found = None;
-        self.index.find(key.hash(), |handle| {
-            let bytes = self.log.at(handle);
-            let header = Header::read(bytes);
-            let same = header.key(bytes) == key.bytes();
-            if same {
-                found = Some((handle, header));
-            }
-            same
-        });
-        found
+        let handle = self.index.find(key.hash(), |handle| entry::has_key(self.log.at(handle), key.bytes()))?;
+        Some((handle, Header::read(self.log.at(handle))))
     }
 
+    /// Asks for what a look-up of `hash` reads in the index.
+    #[inline]
+    pub(super) fn prefetch_index(&self, hash: u64) {
+        self.index.prefetch(hash);
+    }
+
+    /// Asks for the entry that a look-up of `hash` reads, once its part of the index is there.
+    #[inline]
+    pub(super) fn prefetch_entry(&self, hash: u64) {
+        if let Some(handle) = self.index.guess(hash) {
+            self.log.prefetch(handle);
+        }
+    }
+
+    #[inline]
     fn item(&self, handle: Handle, header: &Header) -> Item<'_> {
         let data = match header.blob {
             None => Data::Inline(header.value(self.log.at(handle))),
