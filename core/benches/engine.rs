@@ -1,6 +1,6 @@
 //! The engine in memory, without sockets: pipelined requests through a `Session` beside a bare look-up.
 //!
-//! `cargo bench -p ant-cache-core --features std --bench engine [-- KEYS]`
+//! `cargo bench -p ant-cache-core --features std --bench engine [-- KEYS [ROUNDS]]`
 //!
 //! Prints, for one and two threads, nanoseconds a request (median of the rounds, with the spread), how much two
 //! threads process more than one, and how a pipelined GET compares with looking the same keys up in a sharded
@@ -15,7 +15,6 @@ use ant_cache_core::stats::Counters;
 use ant_cache_core::{Budget, Input, Millis, Output, Service, Session, Turn};
 use hashbrown::HashMap;
 
-const ROUNDS: usize = 7;
 const PIPELINE: usize = 16;
 /// Requests of one thread in one round.
 const REQUESTS: usize = 1 << 20;
@@ -72,7 +71,12 @@ struct Peer {
 impl Peer {
     fn new(service: &Arc<Service>) -> Self {
         let session = service.connect(Millis(1)).expect("a connection");
-        Self { session, input: Input::new(), output: Output::new(), counters: service.counters() }
+        Self {
+            session,
+            input: Input::new(),
+            output: Output::new(),
+            counters: service.counters(),
+        }
     }
 
     /// One packet in, its replies out; returns their bytes.
@@ -80,8 +84,14 @@ impl Peer {
         let spare = self.input.spare();
         spare[..bytes.len()].copy_from_slice(bytes);
         self.input.filled(bytes.len());
-        let mut cx = Turn { now: Millis(1), budget: Budget::TURN, stats: &self.counters };
-        let wants = self.session.turn(&mut cx, &mut self.input, &mut self.output);
+        let mut cx = Turn {
+            now: Millis(1),
+            budget: Budget::TURN,
+            stats: &self.counters,
+        };
+        let wants = self
+            .session
+            .turn(&mut cx, &mut self.input, &mut self.output);
         assert!(wants.read, "the turn finished its requests");
         let replied = self.output.len();
         self.output.consume(replied);
@@ -105,7 +115,11 @@ fn look_up(shards: &Shards, hasher: &foldhash::quality::RandomState, keys: &[[u8
 /// measures the something else.
 fn cpu_time() -> f64 {
     let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    schedstat.split(' ').next().and_then(|first| first.parse().ok()).expect("a number")
+    schedstat
+        .split(' ')
+        .next()
+        .and_then(|first| first.parse().ok())
+        .expect("a number")
 }
 
 /// Runs one closure on each thread at once; returns nanoseconds a request of one thread.
@@ -119,8 +133,14 @@ fn timed<W: FnMut() + Send>(work: Vec<W>) -> f64 {
             work();
             cpu_time() - start
         };
-        let handles: Vec<_> = work.into_iter().map(|work| scope.spawn(move || run(work))).collect();
-        handles.into_iter().map(|handle| handle.join().expect("no panic")).collect()
+        let handles: Vec<_> = work
+            .into_iter()
+            .map(|work| scope.spawn(move || run(work)))
+            .collect();
+        handles
+            .into_iter()
+            .map(|handle| handle.join().expect("no panic"))
+            .collect()
     });
     times.iter().sum::<f64>() / (threads * REQUESTS) as f64
 }
@@ -135,30 +155,57 @@ impl Series {
     }
 
     fn spread(&self) -> f64 {
-        let (low, high) = self.0.iter().fold((f64::MAX, f64::MIN), |(low, high), &x| (low.min(x), high.max(x)));
+        let (low, high) = self.0.iter().fold((f64::MAX, f64::MIN), |(low, high), &x| {
+            (low.min(x), high.max(x))
+        });
         (high - low) / self.median()
     }
 }
 
 fn main() {
-    let keys: u64 = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
-    let service = Service::new(Options { seed: 0x5eed, ..Options::default() });
+    let mut numbers = std::env::args()
+        .skip(1)
+        .filter_map(|arg| arg.parse::<u64>().ok());
+    let keys = numbers.next().unwrap_or(1_000_000);
+    let rounds = numbers.next().unwrap_or(7);
+    let service = Service::new(Options {
+        seed: 0x5eed,
+        ..Options::default()
+    });
     let hasher = foldhash::quality::RandomState::default();
-    let shards: Shards = (0..256).map(|_| spin::Mutex::new(HashMap::with_hasher(hasher.clone()))).collect();
+    let shards: Shards = (0..256)
+        .map(|_| spin::Mutex::new(HashMap::with_hasher(hasher.clone())))
+        .collect();
     let mut filler = Peer::new(&service);
     for number in 0..keys {
         let key = key(number);
         filler.packet(&encode(&[key], true)[0]);
-        shards[(hasher.hash_one(key) >> 32) as usize & 255].lock().insert(key, *VALUE);
+        shards[(hasher.hash_one(key) >> 32) as usize & 255]
+            .lock()
+            .insert(key, *VALUE);
     }
-    println!("{keys} keys, pipelines of {PIPELINE}, {ROUNDS} rounds of {REQUESTS} requests a thread");
-    println!("{:<22}{:>8}{:>12}{:>9}", "subject", "threads", "ns/request", "spread");
-    let names = ["GET through a session", "SET through a session", "bare look-up"];
-    let mut series: Vec<Vec<Series>> = (0..2).map(|_| names.map(|_| Series(Vec::new())).into()).collect();
-    let draws: Vec<_> = (0..2).map(|thread| draws(keys, 0x9e37_79b9 * (thread + 1))).collect();
-    let packets: Vec<Vec<_>> =
-        [false, true].map(|set| draws.iter().map(|draws| encode(draws, set)).collect()).into();
-    for _ in 0..ROUNDS {
+    println!(
+        "{keys} keys, pipelines of {PIPELINE}, {rounds} rounds of {REQUESTS} requests a thread"
+    );
+    println!(
+        "{:<22}{:>8}{:>12}{:>9}",
+        "subject", "threads", "ns/request", "spread"
+    );
+    let names = [
+        "GET through a session",
+        "SET through a session",
+        "bare look-up",
+    ];
+    let mut series: Vec<Vec<Series>> = (0..2)
+        .map(|_| names.map(|_| Series(Vec::new())).into())
+        .collect();
+    let draws: Vec<_> = (0..2)
+        .map(|thread| draws(keys, 0x9e37_79b9 * (thread + 1)))
+        .collect();
+    let packets: Vec<Vec<_>> = [false, true]
+        .map(|set| draws.iter().map(|draws| encode(draws, set)).collect())
+        .into();
+    for _ in 0..rounds {
         for threads in [1, 2] {
             for (subject, packets) in packets.iter().enumerate() {
                 let work = packets[..threads].iter().map(|packets| {
@@ -183,12 +230,19 @@ fn main() {
     for (index, name) in names.iter().enumerate() {
         for threads in [1, 2] {
             let series = &series[threads - 1][index];
-            println!("{name:<22}{threads:>8}{:>12.1}{:>8.0}%", series.median(), series.spread() * 100.0);
+            println!(
+                "{name:<22}{threads:>8}{:>12.1}{:>8.0}%",
+                series.median(),
+                series.spread() * 100.0
+            );
         }
     }
     let median = |threads: usize, index: usize| series[threads - 1][index].median();
     for (index, name) in names.iter().enumerate().take(2) {
-        println!("{name}: two threads process {:.2} times one", 2.0 * median(1, index) / median(2, index));
+        println!(
+            "{name}: two threads process {:.2} times one",
+            2.0 * median(1, index) / median(2, index)
+        );
     }
     println!("GET / bare look-up: {:.2}", median(1, 0) / median(1, 2));
 }

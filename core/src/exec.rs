@@ -46,7 +46,9 @@ impl<'a> Args<'a> {
     /// The words from `first` on.
     pub fn from(&self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let buf = self.buf;
-        self.spans[first.min(self.spans.len())..].iter().map(move |span| span.of(buf))
+        self.spans[first.min(self.spans.len())..]
+            .iter()
+            .map(move |span| span.of(buf))
     }
 
     /// Of a text request, the words from `first` on as one value, joined by one space as they stand in the line.
@@ -73,7 +75,9 @@ impl<'a> Args<'a> {
 
 impl fmt::Debug for Args<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.from(0).map(|word| word.escape_ascii())).finish()
+        f.debug_list()
+            .entries(self.from(0).map(|word| word.escape_ascii()))
+            .finish()
     }
 }
 
@@ -165,7 +169,13 @@ impl<'a> Exec<'a> {
 
     /// Locks the shards of all keys that the command table declares, in ascending order: the command is atomic.
     pub fn shards<'k>(&self, args: &Args<'k>) -> Shards<'a, 'k> {
-        self.lock(self.command.keys.of(args.len()).map(|index| self.store().key(args.get(index))).collect())
+        self.lock(
+            self.command
+                .keys
+                .of(args.len())
+                .map(|index| self.store().key(args.get(index)))
+                .collect(),
+        )
     }
 
     /// Locks the shards of these keys.
@@ -175,7 +185,13 @@ impl<'a> Exec<'a> {
         indexes.sort_unstable();
         indexes.dedup();
         let guards = store.lock_all(&indexes);
-        Shards { store, keys, indexes, guards, dropped: Vec::new() }
+        Shards {
+            store,
+            keys,
+            indexes,
+            guards,
+            dropped: Vec::new(),
+        }
     }
 
     /// Changes the one key whose shard is locked, and unlocks it; a large value that was replaced is freed after that.
@@ -190,7 +206,11 @@ impl<'a> Exec<'a> {
     /// Replies with an error, in the words of the request's language.
     pub(crate) fn fail(&mut self, error: &Error) {
         self.stats.errors.add(1);
-        if self.is_text() { self.reply().error(error.text()) } else { self.reply().error(error) }
+        if self.is_text() {
+            self.reply().error(error.text())
+        } else {
+            self.reply().error(error)
+        }
     }
 
     /// Counts a read as a hit or a miss.
@@ -236,7 +256,9 @@ impl<'k> Shards<'_, 'k> {
 
     fn place(&self, key: &Key<'_>) -> usize {
         let shard = self.store.shard_of(key);
-        self.indexes.binary_search(&shard).expect("the shard of a declared key is locked")
+        self.indexes
+            .binary_search(&shard)
+            .expect("the shard of a declared key is locked")
     }
 
     /// The value of a declared key.

@@ -45,7 +45,8 @@ pub struct Refused;
 
 impl Refused {
     /// The error line to send before closing, in both dialects' form: nothing was received yet that would tell which.
-    pub const REPLY: &'static [u8] = b"-ERR max number of clients reached\r\nERROR max number of clients reached\r\n";
+    pub const REPLY: &'static [u8] =
+        b"-ERR max number of clients reached\r\nERROR max number of clients reached\r\n";
 }
 
 /// One server.
@@ -121,7 +122,11 @@ impl Service {
     /// Connections: open now, ever accepted, ever refused.
     #[must_use]
     pub fn connections(&self) -> [u64; 3] {
-        [self.connections.load(Relaxed), self.accepted.load(Relaxed), self.refused.load(Relaxed)]
+        [
+            self.connections.load(Relaxed),
+            self.accepted.load(Relaxed),
+            self.refused.load(Relaxed),
+        ]
     }
 
     pub(crate) fn disconnected(&self) {

@@ -30,7 +30,9 @@ impl Budget {
     /// Takes `units` off.
     #[inline]
     pub fn spend(&mut self, units: usize) {
-        self.0 = self.0.saturating_sub(i32::try_from(units).unwrap_or(i32::MAX));
+        self.0 = self
+            .0
+            .saturating_sub(i32::try_from(units).unwrap_or(i32::MAX));
     }
 
     /// Whether nothing is left.
@@ -138,7 +140,9 @@ struct Fault {
 
 impl core::fmt::Debug for Session {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Session").field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
     }
 }
 
@@ -182,33 +186,54 @@ impl Session {
         let deadline = self.deadline();
         if deadline.is_some_and(|deadline| deadline <= cx.now) {
             cx.stats.closed_unauthenticated.add(1);
-            return Wants { close: Some(Cause::Unauthenticated), ..Wants::default() };
+            return Wants {
+                close: Some(Cause::Unauthenticated),
+                ..Wants::default()
+            };
         }
         loop {
             while self.next < self.ready.len() {
                 if cx.budget.is_spent() {
-                    return Wants { again: true, deadline, ..Wants::default() };
+                    return Wants {
+                        again: true,
+                        deadline,
+                        ..Wants::default()
+                    };
                 }
                 if output.len() >= limits::MAX_UNREAD {
                     // The turn that follows the write goes on.
-                    return Wants { deadline, ..Wants::default() };
+                    return Wants {
+                        deadline,
+                        ..Wants::default()
+                    };
                 }
                 self.execute(cx, input, output);
                 if self.client.close.is_some() {
-                    return Wants { close: self.client.close, ..Wants::default() };
+                    return Wants {
+                        close: self.client.close,
+                        ..Wants::default()
+                    };
                 }
             }
             if let Some(fault) = self.fault.take() {
                 self.report(&fault, cx, output);
                 if fault.fatal {
-                    return Wants { close: Some(Cause::Protocol), ..Wants::default() };
+                    return Wants {
+                        close: Some(Cause::Protocol),
+                        ..Wants::default()
+                    };
                 }
             }
             self.release(input);
             if !self.parse(input) {
                 let close = input.eof().then_some(Cause::Eof);
                 self.shrink(input);
-                return Wants { read: close.is_none(), again: false, deadline: self.deadline(), close };
+                return Wants {
+                    read: close.is_none(),
+                    again: false,
+                    deadline: self.deadline(),
+                    close,
+                };
             }
         }
     }
@@ -239,11 +264,16 @@ impl Session {
     fn parse(&mut self, input: &mut Input) -> bool {
         let authenticated = self.client.authenticated;
         let limits = RequestLimits {
-            bytes: if authenticated { limits::MAX_REQUEST } else { limits::MAX_REQUEST_UNAUTHENTICATED },
+            bytes: if authenticated {
+                limits::MAX_REQUEST
+            } else {
+                limits::MAX_REQUEST_UNAUTHENTICATED
+            },
             args: limits::MAX_ARGS,
         };
         // Before AUTH one at a time: what follows it has other limits.
         let ahead = if authenticated { AHEAD } else { 1 };
+        let store = &self.service.store;
         let buf = input.bytes_mut();
         while self.ready.len() < ahead {
             match self.parser.next(buf, &mut self.spans, limits) {
@@ -252,29 +282,49 @@ impl Session {
                     let command = command::find(args.get(0));
                     let hash = match command {
                         Some(command) if command.keys.first > 0 && args.len() > 1 => {
-                            self.service.store.key(args.get(1)).hash()
+                            let hash = store.key(args.get(1)).hash();
+                            store.prefetch_index(hash);
+                            hash
                         }
                         _ => 0,
                     };
-                    self.ready.push(Ready { request, command, hash });
+                    self.ready.push(Ready {
+                        request,
+                        command,
+                        hash,
+                    });
                 }
                 Parsed::Incomplete => break,
-                Parsed::Error { error, dialect, fatal, .. } => {
-                    self.fault = Some(Fault { message: error, dialect, fatal });
+                Parsed::Error {
+                    error,
+                    dialect,
+                    fatal,
+                    ..
+                } => {
+                    self.fault = Some(Fault {
+                        message: error,
+                        dialect,
+                        fatal,
+                    });
                     break;
                 }
             }
         }
         if self.ready.len() > 1 {
-            let keys = self.ready.iter().filter(|ready| ready.hash != 0);
-            self.service.store.prefetch(keys.map(|ready| ready.hash));
+            for ready in self.ready.iter().filter(|ready| ready.hash != 0) {
+                store.prefetch_entry(ready.hash);
+            }
         }
         !self.ready.is_empty() || self.fault.is_some()
     }
 
     /// Executes the next request, or goes on with it.
     fn execute(&mut self, cx: &mut Turn<'_>, input: &Input, output: &mut Output) {
-        let Ready { request, command, hash } = self.ready[self.next];
+        let Ready {
+            request,
+            command,
+            hash,
+        } = self.ready[self.next];
         let args = arguments(input.bytes(), &self.spans, &request);
         cx.budget.spend(2 + args.len() / 4);
         let Some(command) = command else {
@@ -324,7 +374,11 @@ impl Session {
     fn refuse(&self, error: &Error, dialect: Dialect, cx: &Turn<'_>, output: &mut Output) {
         cx.stats.errors.add(1);
         let mut reply = Reply::new(output, self.wire(dialect));
-        if matches!(dialect, Dialect::Text(_)) { reply.error(error.text()) } else { reply.error(error) }
+        if matches!(dialect, Dialect::Text(_)) {
+            reply.error(error.text())
+        } else {
+            reply.error(error)
+        }
     }
 
     fn report(&self, fault: &Fault, cx: &Turn<'_>, output: &mut Output) {

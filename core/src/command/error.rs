@@ -69,14 +69,23 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown { name, args } => write!(f, "ERR unknown command '{name}', with args beginning with: {args}"),
-            Self::Arity(command, _) => write!(f, "ERR wrong number of arguments for '{}' command", command.name),
+            Self::Unknown { name, args } => write!(
+                f,
+                "ERR unknown command '{name}', with args beginning with: {args}"
+            ),
+            Self::Arity(command, _) => write!(
+                f,
+                "ERR wrong number of arguments for '{}' command",
+                command.name
+            ),
             Self::AuthRequired => f.write_str("NOAUTH Authentication required."),
             Self::KeyTooLong => write!(f, "ERR key is longer than {} bytes", limits::MAX_KEY),
             Self::Syntax => f.write_str("ERR syntax error"),
             Self::NotInteger => f.write_str("ERR value is not an integer or out of range"),
             Self::NotFloat => f.write_str("ERR value is not a valid float"),
-            Self::WrongType => f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value"),
+            Self::WrongType => {
+                f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value")
+            }
             Self::Other(message) => f.write_str(message),
             Self::Made(message) => f.write_str(message),
         }
@@ -99,7 +108,13 @@ impl fmt::Display for TextError<'_> {
                     ("setx" | "setxnx", _) => "key and at least one key-value pair",
                     ("get" | "del", 1) => "key",
                     ("auth", 1) => "password",
-                    _ => return write!(f, "wrong number of arguments for '{}' command", command.name),
+                    _ => {
+                        return write!(
+                            f,
+                            "wrong number of arguments for '{}' command",
+                            command.name
+                        );
+                    }
                 };
                 for byte in command.name.bytes() {
                     write!(f, "{}", char::from(byte.to_ascii_uppercase()))?;

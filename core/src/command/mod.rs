@@ -86,15 +86,35 @@ pub struct Keys {
 
 impl Keys {
     /// No keys.
-    pub const NONE: Self = Self { first: 0, last: 0, step: 0 };
+    pub const NONE: Self = Self {
+        first: 0,
+        last: 0,
+        step: 0,
+    };
     /// The first argument.
-    pub const ONE: Self = Self { first: 1, last: 1, step: 1 };
+    pub const ONE: Self = Self {
+        first: 1,
+        last: 1,
+        step: 1,
+    };
     /// The first two.
-    pub const TWO: Self = Self { first: 1, last: 2, step: 1 };
+    pub const TWO: Self = Self {
+        first: 1,
+        last: 2,
+        step: 1,
+    };
     /// All arguments.
-    pub const ALL: Self = Self { first: 1, last: -1, step: 1 };
+    pub const ALL: Self = Self {
+        first: 1,
+        last: -1,
+        step: 1,
+    };
     /// Every other argument.
-    pub const PAIRS: Self = Self { first: 1, last: -1, step: 2 };
+    pub const PAIRS: Self = Self {
+        first: 1,
+        last: -1,
+        step: 2,
+    };
 
     /// The indexes of the keys in a request of `len` words.
     #[inline]
@@ -158,13 +178,21 @@ impl Command {
     pub(crate) fn admit(&'static self, args: &Args<'_>, authenticated: bool) -> Result<(), Error> {
         let len = args.len();
         let arity = usize::from(self.arity.unsigned_abs());
-        if if self.arity > 0 { len != arity } else { len < arity } {
+        if if self.arity > 0 {
+            len != arity
+        } else {
+            len < arity
+        } {
             return Err(Error::Arity(self, len));
         }
         if !authenticated && !self.flags.has(Flags::NO_AUTH) {
             return Err(Error::AuthRequired);
         }
-        if self.keys.of(len).any(|index| args.get(index).len() > crate::limits::MAX_KEY) {
+        if self
+            .keys
+            .of(len)
+            .any(|index| args.get(index).len() > crate::limits::MAX_KEY)
+        {
             return Err(Error::KeyTooLong);
         }
         Ok(())

@@ -27,7 +27,10 @@ impl Clock {
             ("EXAT", Self::UnixSeconds),
             ("PXAT", Self::UnixMillis),
         ];
-        words.into_iter().find(|(word, _)| args.is(index, word)).map(|(_, clock)| clock)
+        words
+            .into_iter()
+            .find(|(word, _)| args.is(index, word))
+            .map(|(_, clock)| clock)
     }
 
     /// The moment that `amount` means; `None` where it does not fit the clock. It may lie before the epoch.
@@ -44,15 +47,29 @@ impl Clock {
 }
 
 /// The end of life that the word at `index` means, for commands that set a value with it: it must be positive.
-pub(super) fn end_of_life(exec: &Exec<'_>, args: &Args<'_>, index: usize, clock: Clock) -> Result<Millis, Error> {
+pub(super) fn end_of_life(
+    exec: &Exec<'_>,
+    args: &Args<'_>,
+    index: usize,
+    clock: Clock,
+) -> Result<Millis, Error> {
     let amount = args.integer(index)?;
-    let moment = if amount > 0 { clock.moment(amount, exec.now) } else { None };
-    moment.map(|moment| Millis(moment as u64)).ok_or_else(|| invalid_expire(exec))
+    let moment = if amount > 0 {
+        clock.moment(amount, exec.now)
+    } else {
+        None
+    };
+    moment
+        .map(|moment| Millis(moment as u64))
+        .ok_or_else(|| invalid_expire(exec))
 }
 
 /// The error for a time that makes no sense.
 pub(super) fn invalid_expire(exec: &Exec<'_>) -> Error {
-    Error::Made(alloc::format!("ERR invalid expire time in '{}' command", exec.command.name))
+    Error::Made(alloc::format!(
+        "ERR invalid expire time in '{}' command",
+        exec.command.name
+    ))
 }
 
 /// Reads `-t TTL` behind the key. Returns the end of life and the index of the first word behind it.

@@ -101,7 +101,15 @@ pub(super) fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let data = NewData::copy(value);
     let shard = exec.shard(&key);
     if !(options.get || options.only_new || options.only_existing || options.keep_ttl) {
-        exec.commit(shard, &key, Effect::Set { kind: Kind::String, data, expires });
+        exec.commit(
+            shard,
+            &key,
+            Effect::Set {
+                kind: Kind::String,
+                data,
+                expires,
+            },
+        );
         exec.reply().ok();
         return Ok(Step::Done);
     }
@@ -114,20 +122,44 @@ pub(super) fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         }
     }
     let exists = old.is_some();
-    let expires = if options.keep_ttl { old.and_then(|item| item.expires) } else { expires };
-    let write = if exists { !options.only_new } else { !options.only_existing };
+    let expires = if options.keep_ttl {
+        old.and_then(|item| item.expires)
+    } else {
+        expires
+    };
+    let write = if exists {
+        !options.only_new
+    } else {
+        !options.only_existing
+    };
     if write {
-        exec.commit(shard, &key, Effect::Set { kind: Kind::String, data, expires });
+        exec.commit(
+            shard,
+            &key,
+            Effect::Set {
+                kind: Kind::String,
+                data,
+                expires,
+            },
+        );
     }
     if !options.get {
-        if write { exec.reply().ok() } else { exec.reply().null() }
+        if write {
+            exec.reply().ok()
+        } else {
+            exec.reply().null()
+        }
     }
     Ok(Step::Done)
 }
 
 pub(super) fn setnx(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let (expires, at) = options::ttl(exec, args)?;
-    let value = if exec.is_text() { args.joined(at) } else { args.get(at) };
+    let value = if exec.is_text() {
+        args.joined(at)
+    } else {
+        args.get(at)
+    };
     if !exec.is_text() && args.len() != at + 1 {
         return Err(Error::Arity(exec.command, args.len()));
     }
@@ -137,7 +169,15 @@ pub(super) fn setnx(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 fn set_with(exec: &mut Exec<'_>, args: &Args<'_>, clock: Clock) -> Outcome {
     let expires = Some(options::end_of_life(exec, args, 2, clock)?);
     let (key, data) = (exec.key(args), NewData::copy(args.get(3)));
-    exec.commit(exec.shard(&key), &key, Effect::Set { kind: Kind::String, data, expires });
+    exec.commit(
+        exec.shard(&key),
+        &key,
+        Effect::Set {
+            kind: Kind::String,
+            data,
+            expires,
+        },
+    );
     exec.reply().ok();
     Ok(Step::Done)
 }
@@ -151,7 +191,11 @@ pub(super) fn psetex(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 }
 
 /// Replies with the string under `key`, then changes the key: GETSET, GETDEL, GETEX.
-fn get_and(exec: &mut Exec<'_>, args: &Args<'_>, effect: impl FnOnce(&Item<'_>) -> Option<Effect<'static>>) -> Outcome {
+fn get_and(
+    exec: &mut Exec<'_>,
+    args: &Args<'_>,
+    effect: impl FnOnce(&Item<'_>) -> Option<Effect<'static>>,
+) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
     let old = string(shard.get(&key, exec.now))?;
@@ -178,7 +222,15 @@ pub(super) fn getset(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         Some(item) => send(&mut exec.reply(), item.data),
         None => exec.reply().null(),
     }
-    exec.commit(shard, &key, Effect::Set { kind: Kind::String, data, expires: None });
+    exec.commit(
+        shard,
+        &key,
+        Effect::Set {
+            kind: Kind::String,
+            data,
+            expires: None,
+        },
+    );
     Ok(Step::Done)
 }
 
@@ -202,8 +254,15 @@ pub(super) fn getex(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 pub(super) fn mget(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let mut reply = exec.reply();
     reply.array_json(args.len() - 1);
-    let mut rest = Mget { next: 1, nesting: reply.suspend() };
-    Ok(if rest.resume(exec, args) { Step::Done } else { Step::More(Box::new(rest)) })
+    let mut rest = Mget {
+        next: 1,
+        nesting: reply.suspend(),
+    };
+    Ok(if rest.resume(exec, args) {
+        Step::Done
+    } else {
+        Step::More(Box::new(rest))
+    })
 }
 
 /// An MGET under way: the header and the values before `next` are written.
@@ -217,7 +276,9 @@ impl Continue for Mget {
         let wire = exec.wire();
         while self.next < args.len() && !exec.budget.is_spent() {
             let end = args.len().min(self.next + TOGETHER);
-            let keys = (self.next..end).map(|index| exec.store().key(args.get(index))).collect();
+            let keys = (self.next..end)
+                .map(|index| exec.store().key(args.get(index)))
+                .collect();
             let shards = exec.lock(keys);
             let mut reply = Reply::resume(exec.output, wire, core::mem::take(&mut self.nesting));
             let mut hits = 0;
@@ -260,25 +321,41 @@ fn set_many(exec: &mut Exec<'_>, args: &Args<'_>, only_new: bool) -> Result<bool
     exec.budget.spend(args.len());
     let data: Vec<_> = args.from(2).step_by(2).map(NewData::copy).collect();
     let mut shards = exec.shards(args);
-    if only_new && (0..shards.len()).any(|index| shards.get(&shards.key(index), exec.now).is_some()) {
+    if only_new && (0..shards.len()).any(|index| shards.get(&shards.key(index), exec.now).is_some())
+    {
         return Ok(false);
     }
     for (index, data) in data.into_iter().enumerate() {
         let key = shards.key(index);
-        shards.commit(&key, Effect::Set { kind: Kind::String, data, expires: None }, exec.now);
+        shards.commit(
+            &key,
+            Effect::Set {
+                kind: Kind::String,
+                data,
+                expires: None,
+            },
+            exec.now,
+        );
     }
     Ok(true)
 }
 
 /// Writes `bytes` into the string at the offset that `offset` computes from its length; replies with the new length.
-fn patch(exec: &mut Exec<'_>, args: &Args<'_>, bytes: &[u8], offset: impl FnOnce(Option<usize>) -> Option<usize>) -> Outcome {
+fn patch(
+    exec: &mut Exec<'_>,
+    args: &Args<'_>,
+    bytes: &[u8],
+    offset: impl FnOnce(Option<usize>) -> Option<usize>,
+) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
     let old = string(shard.get(&key, exec.now))?.map(|item| item.data.bytes().len());
     let mut len = old.unwrap_or(0);
     if let Some(offset) = offset(old) {
         if offset.saturating_add(bytes.len()) > limits::MAX_STRING {
-            return Err(Error::Other("ERR string exceeds maximum allowed size (64 MiB)"));
+            return Err(Error::Other(
+                "ERR string exceeds maximum allowed size (64 MiB)",
+            ));
         }
         len = len.max(offset + bytes.len());
         exec.commit(shard, &key, Effect::Patch { offset, bytes });
@@ -290,11 +367,14 @@ fn patch(exec: &mut Exec<'_>, args: &Args<'_>, bytes: &[u8], offset: impl FnOnce
 pub(super) fn append(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let bytes = args.get(2);
     // Nothing appended to an absent key still makes an empty string of it.
-    patch(exec, args, bytes, |len| (len.is_none() || !bytes.is_empty()).then(|| len.unwrap_or(0)))
+    patch(exec, args, bytes, |len| {
+        (len.is_none() || !bytes.is_empty()).then(|| len.unwrap_or(0))
+    })
 }
 
 pub(super) fn setrange(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    let offset = usize::try_from(args.integer(2)?).map_err(|_| Error::Other("ERR offset is out of range"))?;
+    let offset = usize::try_from(args.integer(2)?)
+        .map_err(|_| Error::Other("ERR offset is out of range"))?;
     let bytes = args.get(3);
     patch(exec, args, bytes, |_| (!bytes.is_empty()).then_some(offset))
 }
@@ -304,7 +384,8 @@ pub(super) fn strlen(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let shard = exec.shard(&key);
     let item = string(shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
-    exec.reply().integer(item.map_or(0, |item| item.data.bytes().len() as i64));
+    exec.reply()
+        .integer(item.map_or(0, |item| item.data.bytes().len() as i64));
     Ok(Step::Done)
 }
 
@@ -332,9 +413,19 @@ pub(super) fn range(first: i64, last: i64, len: usize) -> core::ops::Range<usize
     if first < 0 && last < 0 && first > last {
         return 0..0;
     }
-    let absolute = |index: i64| if index < 0 { (index.saturating_add(len)).max(0) } else { index };
+    let absolute = |index: i64| {
+        if index < 0 {
+            (index.saturating_add(len)).max(0)
+        } else {
+            index
+        }
+    };
     let (first, last) = (absolute(first), absolute(last).min(len - 1));
-    if first > last { 0..0 } else { first as usize..last as usize + 1 }
+    if first > last {
+        0..0
+    } else {
+        first as usize..last as usize + 1
+    }
 }
 
 /// Adds to the number under `key` and replies with the sum; an absent key counts as 0. The time to live stays.
@@ -346,11 +437,21 @@ fn add(exec: &mut Exec<'_>, args: &Args<'_>, by: i64) -> Outcome {
         Some(item) => number::parse_i64(item.data.bytes()).ok_or(Error::NotInteger)?,
         None => 0,
     };
-    let sum = number.checked_add(by).ok_or(Error::Other("ERR increment or decrement would overflow"))?;
+    let sum = number
+        .checked_add(by)
+        .ok_or(Error::Other("ERR increment or decrement would overflow"))?;
     let expires = old.and_then(|item| item.expires);
     let mut digits = itoa::Buffer::new();
     let data = NewData::Bytes(digits.format(sum).as_bytes());
-    exec.commit(shard, &key, Effect::Set { kind: Kind::String, data, expires });
+    exec.commit(
+        shard,
+        &key,
+        Effect::Set {
+            kind: Kind::String,
+            data,
+            expires,
+        },
+    );
     exec.reply().integer(sum);
     Ok(Step::Done)
 }
@@ -368,7 +469,10 @@ pub(super) fn incrby(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 }
 
 pub(super) fn decrby(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    let by = args.integer(2)?.checked_neg().ok_or(Error::Other("ERR decrement would overflow"))?;
+    let by = args
+        .integer(2)?
+        .checked_neg()
+        .ok_or(Error::Other("ERR decrement would overflow"))?;
     add(exec, args, by)
 }
 
@@ -388,7 +492,15 @@ pub(super) fn incrbyfloat(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let expires = old.and_then(|item| item.expires);
     let text = number::format_f64(sum);
     let data = NewData::copy(text.as_bytes());
-    exec.commit(shard, &key, Effect::Set { kind: Kind::String, data, expires });
+    exec.commit(
+        shard,
+        &key,
+        Effect::Set {
+            kind: Kind::String,
+            data,
+            expires,
+        },
+    );
     exec.reply().bulk(text.as_bytes());
     Ok(Step::Done)
 }

@@ -16,7 +16,15 @@ const ADMIN: Flags = Flags::ADMIN;
 
 type Run = fn(&mut Exec<'_>, &Args<'_>) -> Outcome;
 /// Name, arity, flags, keys, function, usage, summary.
-type Row = (&'static str, i16, Flags, Keys, Run, &'static str, &'static str);
+type Row = (
+    &'static str,
+    i16,
+    Flags,
+    Keys,
+    Run,
+    &'static str,
+    &'static str,
+);
 
 #[rustfmt::skip]
 const ANT_CACHE: &[Row] = &[
@@ -138,7 +146,16 @@ const COUNT: usize = ANT_CACHE.len()
 static TABLE: [Command; COUNT] = {
     const fn command(row: &Row, group: Group) -> Command {
         let (name, arity, flags, keys, run, usage, summary) = *row;
-        Command { name, arity, flags, keys, group, summary, usage, run }
+        Command {
+            name,
+            arity,
+            flags,
+            keys,
+            group,
+            summary,
+            usage,
+            run,
+        }
     }
     let mut table = [const { command(&STRING[0], Group::String) }; COUNT];
     let (mut family, mut at) = (0, 0);
@@ -161,17 +178,18 @@ pub fn table() -> &'static [Command] {
     &TABLE
 }
 
-/// Slots of [`SLOTS`]: sparse enough that most names are found at their first slot.
-const SLOT_COUNT: usize = 512;
+/// The bits of a hash that choose a slot.
+const SLOT_BITS: u32 = 9;
 
-/// An open-addressed hash table of names, built by the compiler: index into [`TABLE`] plus one, 0 where empty.
-static SLOTS: [u8; SLOT_COUNT] = {
-    let mut slots = [0; SLOT_COUNT];
+/// An open-addressed hash table of names, built by the compiler: index into [`TABLE`] plus one, 0 where empty. Sparse
+/// enough that most names are found at their first slot.
+static SLOTS: [u8; 1 << SLOT_BITS] = {
+    let mut slots = [0; 1 << SLOT_BITS];
     let mut index = 0;
     while index < COUNT {
-        let mut slot = name_hash(TABLE[index].name.as_bytes());
+        let mut slot = slot_of(NAMES[index]);
         while slots[slot] != 0 {
-            slot = (slot + 1) % SLOT_COUNT;
+            slot = (slot + 1) % slots.len();
         }
         slots[slot] = index as u8 + 1;
         index += 1;
@@ -179,32 +197,68 @@ static SLOTS: [u8; SLOT_COUNT] = {
     slots
 };
 
-/// FNV-1a over the letters with their case bit set.
-const fn name_hash(name: &[u8]) -> usize {
-    let mut hash: u32 = 0x811c_9dc5;
-    let mut at = 0;
-    while at < name.len() {
-        hash = (hash ^ (name[at] | 0x20) as u32).wrapping_mul(0x0100_0193);
-        at += 1;
+/// The names of [`TABLE`], folded.
+static NAMES: [u128; COUNT] = {
+    let mut names = [0; COUNT];
+    let mut index = 0;
+    while index < COUNT {
+        names[index] = match fold(TABLE[index].name.as_bytes()) {
+            Some(name) => name,
+            None => panic!("a command's name has at most 15 letters"),
+        };
+        index += 1;
     }
-    (hash ^ hash >> 15) as usize % SLOT_COUNT
+    names
+};
+
+/// A name of at most 15 bytes as a number: its length, and its bytes with the bit set that makes letters lower case.
+/// Only the two cases of a letter become the same byte, and names consist of letters, so equal numbers are equal names.
+#[inline]
+const fn fold(name: &[u8]) -> Option<u128> {
+    let len = name.len();
+    let (low, high) = if let (Some(first), Some(last)) =
+        (name.first_chunk::<8>(), name.last_chunk::<8>())
+    {
+        (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+    } else if let (Some(first), Some(last)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        (
+            u32::from_le_bytes(*first) as u64,
+            u32::from_le_bytes(*last) as u64,
+        )
+    } else {
+        match *name {
+            [a] => (a as u64, 0),
+            [a, b] => (a as u64, b as u64),
+            [a, b, c] => (a as u64 | (b as u64) << 8, c as u64),
+            _ => return None,
+        }
+    };
+    if len > 15 {
+        return None;
+    }
+    const LOWER: u64 = u64::from_le_bytes([0x20; 8]);
+    // The last byte is free to take the length: two names of different lengths with the same bytes are not the same.
+    Some(((low | LOWER) as u128 | ((high | LOWER) as u128) << 64) ^ (len as u128) << 120)
+}
+
+#[inline]
+const fn slot_of(name: u128) -> usize {
+    let mixed = (name as u64 ^ (name >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - SLOT_BITS)) as usize
 }
 
 /// The command of this name, in any case.
 #[must_use]
+#[inline]
 pub fn find(name: &[u8]) -> Option<&'static Command> {
-    /// No name is longer.
-    const LONGEST: usize = 16;
-    if name.len() > LONGEST {
-        return None;
-    }
-    let mut slot = name_hash(name);
+    let name = fold(name)?;
+    let mut slot = slot_of(name);
     while SLOTS[slot] != 0 {
-        let command = &TABLE[usize::from(SLOTS[slot]) - 1];
-        if command.name.as_bytes().eq_ignore_ascii_case(name) {
-            return Some(command);
+        let index = usize::from(SLOTS[slot]) - 1;
+        if NAMES[index] == name {
+            return Some(&TABLE[index]);
         }
-        slot = (slot + 1) % SLOT_COUNT;
+        slot = (slot + 1) % SLOTS.len();
     }
     None
 }
@@ -216,8 +270,14 @@ mod tests {
     #[test]
     fn every_command_is_found_in_any_case() {
         for command in table() {
-            assert!(core::ptr::eq(find(command.name.as_bytes()).unwrap(), command));
-            assert!(core::ptr::eq(find(command.name.to_ascii_uppercase().as_bytes()).unwrap(), command));
+            assert!(core::ptr::eq(
+                find(command.name.as_bytes()).unwrap(),
+                command
+            ));
+            assert!(core::ptr::eq(
+                find(command.name.to_ascii_uppercase().as_bytes()).unwrap(),
+                command
+            ));
         }
         assert!(find(b"").is_none());
         assert!(find(b"gett").is_none());

@@ -201,7 +201,15 @@ pub struct Parser {
 
 impl Parser {
     /// Looks for the next request in `buf`. Tokens of a text line are unescaped in place.
+    #[inline]
     pub fn next(&mut self, buf: &mut [u8], spans: &mut Vec<Span>, limits: RequestLimits) -> Parsed {
+        match self.quick(buf, spans, limits) {
+            Some(request) => Parsed::Request(request),
+            None => self.general(buf, spans, limits),
+        }
+    }
+
+    fn general(&mut self, buf: &mut [u8], spans: &mut Vec<Span>, limits: RequestLimits) -> Parsed {
         let len = buf.len().min(2 * MAX_BYTES);
         let buf = &mut buf[..len];
         let limits = RequestLimits {

@@ -83,6 +83,51 @@ impl Parser {
         Some(self.fail(error, Dialect::Resp))
     }
 
+    /// A request that lies completely in the buffer, has one to nine arguments of at most 99 bytes, and is written as
+    /// everyone writes it. `None`, with nothing changed, for every other: a third of the instructions of the general
+    /// way, for nearly every request that there is.
+    #[inline]
+    pub(super) fn quick(
+        &mut self,
+        buf: &[u8],
+        spans: &mut Vec<Span>,
+        limits: RequestLimits,
+    ) -> Option<Request> {
+        let bytes = buf.get(self.at..)?;
+        let [b'*', digit @ b'1'..=b'9', b'\r', _, ..] = *bytes else {
+            return None;
+        };
+        let count = usize::from(digit - b'0');
+        // A request that was begun is not begun again, and a connection that failed stays so.
+        if self.begun.progress.missing > 0 || self.failed.is_some() || count > limits.args {
+            return None;
+        }
+        let bytes = &bytes[..bytes.len().min(limits.bytes)];
+        let first = spans.len();
+        let mut at = 4;
+        for _ in 0..count {
+            let header =
+                short_header(bytes, at).filter(|(len, start)| start + len + 2 <= bytes.len());
+            let Some((len, start)) = header else {
+                spans.truncate(first);
+                return None;
+            };
+            spans.push(Span {
+                start: offset(self.at + start),
+                len: offset(len),
+            });
+            at = start + len + 2;
+        }
+        let end = self.at + at;
+        self.advance(end);
+        Some(Request {
+            dialect: Dialect::Resp,
+            first: offset(first),
+            count: offset(count),
+            end: offset(end),
+        })
+    }
+
     /// Reads the arguments of a request of which only the array header was read so far, straight into `spans`.
     #[inline]
     fn start(
@@ -169,6 +214,24 @@ impl Parser {
             end: offset(end),
         })
     }
+}
+
+/// The length that a header `$d\r\n` or `$dd\r\n` at `at` gives, and the offset behind it.
+#[inline]
+fn short_header(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    let header = bytes.get(at..)?.first_chunk::<5>()?;
+    let tens = usize::from(header[1].wrapping_sub(b'0'));
+    if header[0] != b'$' || tens > 9 {
+        return None;
+    }
+    if header[2] == b'\r' {
+        return Some((tens, at + 4));
+    }
+    let ones = usize::from(header[2].wrapping_sub(b'0'));
+    if tens == 0 || ones > 9 || header[3] != b'\r' {
+        return None;
+    }
+    Some((tens * 10 + ones, at + 5))
 }
 
 /// Reads arguments until none is missing or the bytes end; their spans, moved by `base`, are appended to `spans`.

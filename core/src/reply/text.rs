@@ -13,7 +13,7 @@ use crate::buffer::Blob;
 use crate::protocol::Eol;
 
 /// Where a reply in parts goes on: the aggregates that are open.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Nesting {
     /// The innermost one; none at the top of the reply.
     open: Option<Frame>,

@@ -65,6 +65,9 @@ const SHORT_VALUE: u8 = 0b0000_0000;
 const LONG_VALUE: u8 = 0b0001_0000;
 const BLOB_VALUE: u8 = 0b0010_0000;
 
+/// Bytes that must follow an entry in its extent: a header is read as five bytes, and the smallest entry has four.
+pub(super) const PADDING: usize = 1;
+
 /// An expiry of this value in its six bytes is followed by eight that hold the true one: moments past the year 10,889.
 const FAR: u64 = 0xffff_ffff_ffff;
 
@@ -75,20 +78,16 @@ pub(super) enum Stored<'a> {
     Blob(u32),
 }
 
-/// The header of an entry, decoded.
+/// Where the parts of an entry are. Small enough for two registers: the rest of the header is read when it is needed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
-    pub(super) dead: bool,
-    pub(super) kind: Kind,
-    pub(super) expires: Option<Millis>,
-    /// Offset of the expiry's bytes from the entry's start.
-    expiry_at: usize,
+    meta: u8,
+    flags: u8,
     /// Offset of the key from the entry's start.
-    key_at: usize,
-    key_len: usize,
+    key_at: u16,
+    key_len: u16,
     /// Length of an inline value.
-    value_len: usize,
-    pub(super) blob: Option<u32>,
+    value_len: u16,
 }
 
 /// By the flags: the offset of the key from the entry's start, or of what follows a far expiry's first six bytes.
@@ -113,91 +112,149 @@ impl Header {
     /// Decodes the header at the start of `bytes`.
     #[inline]
     pub(super) fn read(bytes: &[u8]) -> Self {
-        let flags = bytes[1];
-        let mut key_at = usize::from(KEY_AT[usize::from(flags & 63)]);
-        let mut expiry_at = key_at;
-        let mut expires = None;
-        if flags & EXPIRES != 0 {
-            expiry_at -= 6;
-            let mut near = [0; 8];
-            near[..6].copy_from_slice(&bytes[expiry_at..expiry_at + 6]);
-            let mut moment = u64::from_le_bytes(near);
-            if moment == FAR {
-                let mut far = [0; 8];
-                far.copy_from_slice(&bytes[key_at..key_at + 8]);
-                key_at += 8;
-                moment = u64::from_le_bytes(far);
-            }
-            expires = Some(Millis(moment));
-        }
-        let (key_len, value_field) = if flags & LONG_KEY == 0 {
-            (usize::from(bytes[2]), 3)
-        } else {
-            (usize::from(u16::from_le_bytes([bytes[2], bytes[3]])), 4)
+        let &[meta, flags, first, second, third, ..] = bytes else {
+            unreachable!("an entry has 4 bytes at least, and PADDING behind it");
         };
-        let (mut value_len, mut blob) = (0, None);
-        match flags & VALUE_FORM {
-            SHORT_VALUE => value_len = usize::from(bytes[value_field]),
-            LONG_VALUE => {
-                value_len = usize::from(u16::from_le_bytes([bytes[value_field], bytes[value_field + 1]]));
-            }
-            _ => {
-                let mut number = [0; 4];
-                number.copy_from_slice(&bytes[value_field..value_field + 4]);
-                blob = Some(u32::from_le_bytes(number));
-            }
+        let mut key_at = u16::from(KEY_AT[usize::from(flags & 63)]);
+        if flags & EXPIRES != 0 && expiry_at(bytes, key_at) == FAR {
+            key_at += 8;
         }
-        let kind = match flags & KIND {
+        let (key_len, value) = if flags & LONG_KEY == 0 {
+            (u16::from(first), [second, third])
+        } else {
+            (u16::from_le_bytes([first, second]), [third, bytes[5]])
+        };
+        let value_len = match flags & VALUE_FORM {
+            SHORT_VALUE => u16::from(value[0]),
+            LONG_VALUE => u16::from_le_bytes(value),
+            _ => 0,
+        };
+        Self {
+            meta,
+            flags,
+            key_at,
+            key_len,
+            value_len,
+        }
+    }
+
+    /// Whether the entry was replaced or deleted.
+    #[inline]
+    pub(super) const fn dead(&self) -> bool {
+        self.meta & DEAD != 0
+    }
+
+    #[inline]
+    pub(super) const fn kind(&self) -> Kind {
+        match self.flags & KIND {
             0 => Kind::String,
             1 => Kind::Array,
             _ => Kind::Object,
-        };
-        Self { dead: bytes[0] & DEAD != 0, kind, expires, expiry_at, key_at, key_len, value_len, blob }
+        }
+    }
+
+    /// When the entry ends, where `bytes` starts with it.
+    #[inline]
+    pub(super) fn expires(&self, bytes: &[u8]) -> Option<Millis> {
+        if self.flags & EXPIRES == 0 {
+            return None;
+        }
+        let near = u16::from(KEY_AT[usize::from(self.flags & 63)]);
+        if self.key_at == near {
+            return Some(Millis(expiry_at(bytes, near)));
+        }
+        let mut far = [0; 8];
+        far.copy_from_slice(&bytes[usize::from(near)..usize::from(near) + 8]);
+        Some(Millis(u64::from_le_bytes(far)))
+    }
+
+    /// Whether the entry has ended.
+    #[inline]
+    pub(super) fn is_due(&self, bytes: &[u8], now: Millis) -> bool {
+        self.flags & EXPIRES != 0 && self.expires(bytes).is_some_and(|end| end <= now)
+    }
+
+    /// Whether the entry has an expiry.
+    #[inline]
+    pub(super) const fn has_expiry(&self) -> bool {
+        self.flags & EXPIRES != 0
+    }
+
+    /// The number of the blob that is the value, where `bytes` starts with the entry.
+    #[inline]
+    pub(super) fn blob(&self, bytes: &[u8]) -> Option<u32> {
+        if self.flags & VALUE_FORM != BLOB_VALUE {
+            return None;
+        }
+        let at = if self.flags & LONG_KEY == 0 { 3 } else { 4 };
+        let mut number = [0; 4];
+        number.copy_from_slice(&bytes[at..at + 4]);
+        Some(u32::from_le_bytes(number))
     }
 
     /// Bytes that the entry occupies in its extent.
     #[inline]
-    pub(super) const fn size(&self) -> usize {
-        self.key_at + self.key_len + self.value_len
+    pub(super) fn size(&self) -> usize {
+        usize::from(self.key_at) + usize::from(self.key_len) + usize::from(self.value_len)
     }
 
     /// The key, where `bytes` starts with the entry.
     #[inline]
     pub(super) fn key<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        &bytes[self.key_at..self.key_at + self.key_len]
+        let at = usize::from(self.key_at);
+        &bytes[at..at + usize::from(self.key_len)]
+    }
+
+    fn value_range(&self) -> core::ops::Range<usize> {
+        self.size() - usize::from(self.value_len)..self.size()
     }
 
     /// The inline value, where `bytes` starts with the entry.
     #[inline]
     pub(super) fn value<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        let at = self.key_at + self.key_len;
-        &bytes[at..at + self.value_len]
+        &bytes[self.value_range()]
     }
 
     /// The inline value, for a change in place.
     pub(super) fn value_mut<'a>(&self, bytes: &'a mut [u8]) -> &'a mut [u8] {
-        let at = self.key_at + self.key_len;
-        &mut bytes[at..at + self.value_len]
+        &mut bytes[self.value_range()]
     }
 
     /// Whether a new expiry fits where the present one is.
-    pub(super) fn expiry_fits(&self, expires: Option<Millis>) -> bool {
-        expiry_len(self.expires) == expiry_len(expires)
+    pub(super) fn expiry_fits(&self, bytes: &[u8], expires: Option<Millis>) -> bool {
+        expiry_len(self.expires(bytes)) == expiry_len(expires)
     }
 
     /// Writes an expiry of the same length over the present one.
     pub(super) fn write_expiry(&self, bytes: &mut [u8], expires: Option<Millis>) {
-        put_expiry(&mut bytes[self.expiry_at..], expires);
+        put_expiry(
+            &mut bytes[usize::from(self.key_at) - expiry_len(expires)..],
+            expires,
+        );
     }
 
     /// Whether the entry can become one of `kind` with this value and expiry without moving.
-    pub(super) fn takes(&self, kind: Kind, value: Stored<'_>, expires: Option<Millis>) -> bool {
-        let fits = match (self.blob, value) {
-            (None, Stored::Inline(bytes)) => bytes.len() == self.value_len,
-            _ => false,
-        };
-        fits && kind == self.kind && self.expiry_fits(expires)
+    pub(super) fn takes(
+        &self,
+        bytes: &[u8],
+        kind: Kind,
+        value: &[u8],
+        expires: Option<Millis>,
+    ) -> bool {
+        self.flags & VALUE_FORM != BLOB_VALUE
+            && value.len() == usize::from(self.value_len)
+            && kind == self.kind()
+            && self.expiry_fits(bytes, expires)
     }
+}
+
+/// The six bytes of an expiry in front of `key_at`.
+#[inline]
+fn expiry_at(bytes: &[u8], key_at: u16) -> u64 {
+    let at = usize::from(key_at) - 6;
+    let mut near = [0; 8];
+    near[..6].copy_from_slice(&bytes[at..at + 6]);
+    u64::from_le_bytes(near)
 }
 
 /// Whether the entry at the start of `bytes` has this key: what a look-up asks of each candidate, without decoding the
@@ -209,7 +266,22 @@ pub(super) fn has_key(bytes: &[u8], key: &[u8]) -> bool {
         return Header::read(bytes).key(bytes) == key;
     }
     let key_at = usize::from(KEY_AT[usize::from(flags & 63)]);
-    usize::from(bytes[2]) == key.len() && bytes.get(key_at..key_at + key.len()) == Some(key)
+    usize::from(bytes[2]) == key.len()
+        && bytes
+            .get(key_at..key_at + key.len())
+            .is_some_and(|stored| same(stored, key))
+}
+
+/// Whether two keys of the same length are equal. The usual lengths are compared as two words that overlap, in place
+/// of a call.
+#[inline]
+fn same(stored: &[u8], key: &[u8]) -> bool {
+    if (8..=16).contains(&key.len()) {
+        stored.first_chunk::<8>() == key.first_chunk::<8>()
+            && stored.last_chunk::<8>() == key.last_chunk::<8>()
+    } else {
+        stored == key
+    }
 }
 
 /// Marks the entry at the start of `bytes` as dead.
@@ -247,7 +319,13 @@ pub(super) fn size(key: &[u8], value: Stored<'_>, expires: Option<Millis>) -> us
 }
 
 /// Writes an entry into `to`, which has exactly its [`size`].
-pub(super) fn write(to: &mut [u8], kind: Kind, key: &[u8], value: Stored<'_>, expires: Option<Millis>) {
+pub(super) fn write(
+    to: &mut [u8],
+    kind: Kind,
+    key: &[u8],
+    value: Stored<'_>,
+    expires: Option<Millis>,
+) {
     let mut flags = match kind {
         Kind::String => 0,
         Kind::Array => 1,
@@ -311,25 +389,36 @@ mod tests {
             let expires = expires.map(Millis);
             let mut bytes = vec![0xaa; size(&key, stored, expires)];
             write(&mut bytes, kind, &key, stored, expires);
+            bytes.resize(bytes.len() + PADDING, 0xaa);
             let header = Header::read(&bytes);
-            prop_assert_eq!(header.size(), bytes.len());
+            prop_assert_eq!(header.size() + PADDING, bytes.len());
             prop_assert_eq!(header.key(&bytes), &key[..]);
-            prop_assert_eq!(header.expires, expires);
-            prop_assert_eq!(header.kind, kind);
-            prop_assert_eq!(header.blob, blob);
-            prop_assert!(!header.dead);
+            prop_assert_eq!(header.expires(&bytes), expires);
+            prop_assert_eq!(header.kind(), kind);
+            prop_assert_eq!(header.blob(&bytes), blob);
+            prop_assert!(!header.dead());
             if blob.is_none() {
                 prop_assert_eq!(header.value(&bytes), &value[..]);
             }
             kill(&mut bytes);
-            prop_assert!(Header::read(&bytes).dead);
-            prop_assert_eq!(Header::read(&bytes).size(), bytes.len());
+            prop_assert!(Header::read(&bytes).dead());
+            prop_assert_eq!(Header::read(&bytes).size() + PADDING, bytes.len());
         }
     }
 
     #[test]
     fn an_ordinary_entry_has_four_bytes_of_header() {
-        assert_eq!(size(b"key:0000001", Stored::Inline(&[0; 32]), None), 11 + 32 + 4);
-        assert_eq!(size(b"key:0000001", Stored::Inline(&[0; 32]), Some(Millis(1 << 41))), 11 + 32 + 4 + 6);
+        assert_eq!(
+            size(b"key:0000001", Stored::Inline(&[0; 32]), None),
+            11 + 32 + 4
+        );
+        assert_eq!(
+            size(
+                b"key:0000001",
+                Stored::Inline(&[0; 32]),
+                Some(Millis(1 << 41))
+            ),
+            11 + 32 + 4 + 6
+        );
     }
 }

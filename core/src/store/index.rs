@@ -5,8 +5,10 @@
 //! Strong, 1979). A table never grows by itself: hashbrown would double one of constant population once tombstones
 //! have used up its room (8,192 slots at half load: after 34,000 replacements).
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use hashbrown::HashTable;
 
@@ -34,38 +36,77 @@ struct Table {
 
 impl Table {
     const fn new(slots: HashTable<u32>, depth: u32) -> Self {
-        Self { slots, depth, control: 0 }
+        Self {
+            slots,
+            depth,
+            control: 0,
+        }
     }
 
     /// Works out where the control bytes are. hashbrown lays the slots down backwards in front of them; if that were
     /// to change, the wrong lines would be asked for, and nothing else would happen.
     fn locate(&mut self) {
-        let Some(bucket) = self.slots.iter_buckets().next() else { return };
+        let Some(bucket) = self.slots.iter_buckets().next() else {
+            return;
+        };
         if let Some(slot) = self.slots.get_bucket(bucket) {
             self.control = core::ptr::from_ref(slot).addr() + (bucket + 1) * size_of::<u32>();
         }
     }
+}
 
-    /// Asks for the control bytes and the slots of the first group that a look-up of `hash` reads.
-    #[inline]
-    fn prefetch(&self, hash: u64) {
-        /// Control bytes that are compared at once.
-        const GROUP: usize = 16;
-        let first = hash as usize & (self.slots.num_buckets().wrapping_sub(1));
-        prefetch(self.control.wrapping_add(first));
-        prefetch(self.control.wrapping_sub((first + 1) * size_of::<u32>()));
-        prefetch(self.control.wrapping_sub((first + GROUP) * size_of::<u32>()));
+/// Where the one table of a shard is, to be read without the shard's lock. It may be out of date at any moment: it
+/// only serves to ask for cache lines.
+#[derive(Debug, Default)]
+pub(super) struct Hint {
+    /// Address of the control bytes; 0 where the shard has several tables or none.
+    control: AtomicUsize,
+    mask: AtomicUsize,
+}
+
+impl Hint {
+    fn publish(&self, only: Option<&Table>) {
+        let (control, mask) = match only {
+            Some(table) if table.control != 0 => (table.control, table.slots.num_buckets() - 1),
+            _ => (0, 0),
+        };
+        self.control.store(control, Relaxed);
+        self.mask.store(mask, Relaxed);
     }
+
+    /// Asks for what a look-up of `hash` reads first; false where the hint does not know it.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) -> bool {
+        let control = self.control.load(Relaxed);
+        prefetch_group(control, self.mask.load(Relaxed), hash);
+        control != 0
+    }
+}
+
+/// Asks for the control bytes and the slots of the first group that a look-up of `hash` reads.
+#[inline]
+fn prefetch_group(control: usize, mask: usize, hash: u64) {
+    /// Control bytes that are compared at once.
+    const GROUP: usize = 16;
+    let first = hash as usize & mask;
+    prefetch(control.wrapping_add(first));
+    prefetch(control.wrapping_sub((first + 1) * size_of::<u32>()));
+    prefetch(control.wrapping_sub((first + GROUP) * size_of::<u32>()));
 }
 
 /// The index of one shard.
 #[derive(Debug)]
+#[repr(C)] // What every look-up reads comes first.
 pub(super) struct Index {
-    /// By the low `depth` directory bits of the hash: the number of a table.
-    directory: Vec<u32>,
+    /// Table 0, in place: for a shard with one table, a look-up goes straight to it.
+    first: Table,
     depth: u32,
-    tables: Vec<Table>,
     len: usize,
+    /// By the low `depth` directory bits of the hash: the number of a table. Empty while there is one.
+    directory: Vec<u32>,
+    /// Table 1 and so on.
+    more: Vec<Table>,
+    hint: Arc<Hint>,
 }
 
 const fn directory_bits(hash: u64) -> usize {
@@ -73,8 +114,23 @@ const fn directory_bits(hash: u64) -> usize {
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
-        Self { directory: vec![0], depth: 0, tables: vec![Table::new(HashTable::new(), 0)], len: 0 }
+    /// An empty index that tells `hint` where it is.
+    pub(super) fn new(hint: Arc<Hint>) -> Self {
+        hint.publish(None);
+        let first = Table::new(HashTable::new(), 0);
+        Self {
+            first,
+            depth: 0,
+            len: 0,
+            directory: Vec::new(),
+            more: Vec::new(),
+            hint,
+        }
+    }
+
+    /// What this index tells about where it is.
+    pub(super) const fn hint(&self) -> &Arc<Hint> {
+        &self.hint
     }
 
     /// Number of entries.
@@ -83,26 +139,79 @@ impl Index {
     }
 
     #[inline]
-    fn table_of(&self, hash: u64) -> usize {
-        self.directory[directory_bits(hash) & (self.directory.len() - 1)] as usize
+    fn number_of(&self, hash: u64) -> usize {
+        if self.depth == 0 {
+            0
+        } else {
+            self.directory[directory_bits(hash) & (self.directory.len() - 1)] as usize
+        }
+    }
+
+    #[inline]
+    fn table(&self, number: usize) -> &Table {
+        if number == 0 {
+            &self.first
+        } else {
+            &self.more[number - 1]
+        }
+    }
+
+    fn table_mut(&mut self, number: usize) -> &mut Table {
+        if number == 0 {
+            &mut self.first
+        } else {
+            &mut self.more[number - 1]
+        }
+    }
+
+    #[inline]
+    fn table_of(&self, hash: u64) -> &Table {
+        self.table(self.number_of(hash))
+    }
+
+    /// All tables by number.
+    fn tables(&self) -> impl Iterator<Item = &Table> + Clone {
+        core::iter::once(&self.first).chain(&self.more)
+    }
+
+    fn publish(&self) {
+        self.hint.publish(if self.more.is_empty() {
+            Some(&self.first)
+        } else {
+            None
+        });
     }
 
     /// The handle under `hash` that `eq` accepts.
     #[inline]
     pub(super) fn find(&self, hash: u64, mut eq: impl FnMut(Handle) -> bool) -> Option<Handle> {
-        self.tables[self.table_of(hash)].slots.find(hash, |&handle| eq(Handle(handle))).copied().map(Handle)
+        self.table_of(hash)
+            .slots
+            .find(hash, |&handle| eq(Handle(handle)))
+            .copied()
+            .map(Handle)
     }
 
     /// Asks for what a look-up of `hash` reads first.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
-        self.tables[self.table_of(hash)].prefetch(hash);
+        let table = self.table_of(hash);
+        prefetch_group(
+            table.control,
+            table.slots.num_buckets().wrapping_sub(1),
+            hash,
+        );
     }
 
     /// The first handle that may be the one under `hash`: one in a hundred is not.
     #[inline]
     pub(super) fn guess(&self, hash: u64) -> Option<Handle> {
-        self.tables[self.table_of(hash)].slots.iter_hash(hash).next().copied().map(Handle)
+        self.table_of(hash)
+            .slots
+            .iter_hash(hash)
+            .next()
+            .copied()
+            .map(Handle)
     }
 
     /// Makes `new` stand where `old` stood.
@@ -110,8 +219,11 @@ impl Index {
     /// # Panics
     /// If `old` does not stand under `hash`.
     pub(super) fn replace(&mut self, hash: u64, old: Handle, new: Handle) {
-        let table = self.table_of(hash);
-        let slot = self.tables[table].slots.find_mut(hash, |&handle| handle == old.0);
+        let number = self.number_of(hash);
+        let slot = self
+            .table_mut(number)
+            .slots
+            .find_mut(hash, |&handle| handle == old.0);
         *slot.expect("an entry is in the index") = new.0;
     }
 
@@ -120,42 +232,47 @@ impl Index {
     /// # Panics
     /// If `old` does not stand under `hash`.
     pub(super) fn remove(&mut self, hash: u64, old: Handle, hash_of: impl Fn(Handle) -> u64) {
-        let table = self.table_of(hash);
-        let slots = &mut self.tables[table].slots;
-        match slots.find_entry(hash, |&handle| handle == old.0) {
+        let number = self.number_of(hash);
+        let slots = &mut self.table_mut(number).slots;
+        let removed = match slots.find_entry(hash, |&handle| handle == old.0) {
             Ok(entry) => entry.remove(),
             Err(_) => panic!("an entry is in the index"),
         };
-        self.len -= 1;
+        debug_assert_eq!(removed.0, old.0);
         // Memory comes back once seven eighths are empty; half of what is given is left as room.
         if slots.num_buckets() > 64 && slots.len() < slots.num_buckets() / 8 {
             let wanted = slots.len() * 2;
-            self.rebuild(table, wanted, &hash_of);
+            self.rebuild(number, wanted, &hash_of);
         }
+        self.len -= 1;
     }
 
     /// Adds a handle. `hash_of` gives the hash of any handle in the index.
     pub(super) fn insert(&mut self, hash: u64, new: Handle, hash_of: impl Fn(Handle) -> u64) {
-        let mut table = self.table_of(hash);
-        if self.tables[table].slots.len() == self.tables[table].slots.capacity() {
-            self.make_room(table, &hash_of);
-            table = self.table_of(hash);
+        let mut number = self.number_of(hash);
+        let slots = &self.table(number).slots;
+        if slots.len() == slots.capacity() {
+            self.make_room(number, &hash_of);
+            number = self.number_of(hash);
         }
-        let table = &mut self.tables[table];
-        table.slots.insert_unique(hash, new.0, |&handle| hash_of(Handle(handle)));
-        self.len += 1;
+        let table = self.table_mut(number);
+        table
+            .slots
+            .insert_unique(hash, new.0, |&handle| hash_of(Handle(handle)));
         if table.control == 0 {
             table.locate();
+            self.publish();
         }
+        self.len += 1;
     }
 
     /// Rebuilds a table that has no slot left: at the same size where tombstones fill it, at twice the size, or as two.
     #[cold]
     fn make_room(&mut self, number: usize, hash_of: &impl Fn(Handle) -> u64) {
-        let slots = &self.tables[number].slots;
+        let slots = &self.table(number).slots;
         let (len, full) = (slots.len(), slots.num_buckets() / 8 * 7);
         let wanted = if len <= full / 4 * 3 { full } else { full + 1 };
-        if wanted > MAX_SLOTS / 8 * 7 && self.tables[number].depth < MAX_DEPTH {
+        if wanted > MAX_SLOTS / 8 * 7 && self.table(number).depth < MAX_DEPTH {
             self.split(number, hash_of);
         } else {
             self.rebuild(number, wanted.max(len + 1), hash_of);
@@ -163,38 +280,49 @@ impl Index {
     }
 
     fn rebuild(&mut self, number: usize, capacity: usize, hash_of: &impl Fn(Handle) -> u64) {
-        let old = core::mem::take(&mut self.tables[number].slots);
+        let old = core::mem::take(&mut self.table_mut(number).slots);
         let mut new = HashTable::with_capacity(capacity);
         for handle in old {
-            new.insert_unique(hash_of(Handle(handle)), handle, |&handle| hash_of(Handle(handle)));
+            new.insert_unique(hash_of(Handle(handle)), handle, |&handle| {
+                hash_of(Handle(handle))
+            });
         }
-        let table = &mut self.tables[number];
+        let table = self.table_mut(number);
         *table = Table::new(new, table.depth);
         table.locate();
+        self.publish();
     }
 
     /// Splits a table by one more bit of the hash, doubling the directory where it has no entry for that bit.
     fn split(&mut self, number: usize, hash_of: &impl Fn(Handle) -> u64) {
-        let bit = self.tables[number].depth;
+        let bit = self.table(number).depth;
         if bit == self.depth {
+            if self.depth == 0 {
+                self.directory = vec![0];
+            }
             self.directory.extend_from_within(..);
             self.depth += 1;
         }
-        let old = core::mem::take(&mut self.tables[number].slots);
+        let old = core::mem::take(&mut self.table_mut(number).slots);
         // Half each, with room for the other half to come; an uneven split may still need to grow.
         let room = old.len() / 8 * 5 + 1;
-        let mut halves = [HashTable::with_capacity(room), HashTable::with_capacity(room)];
+        let mut halves = [
+            HashTable::with_capacity(room),
+            HashTable::with_capacity(room),
+        ];
         for handle in old {
             let hash = hash_of(Handle(handle));
             let half = &mut halves[directory_bits(hash) >> bit & 1];
             half.insert_unique(hash, handle, |&handle| hash_of(Handle(handle)));
         }
         let [low, high] = halves;
-        let new = self.tables.len() as u32;
-        self.tables[number] = Table::new(low, bit + 1);
-        self.tables.push(Table::new(high, bit + 1));
-        self.tables[number].locate();
-        self.tables[new as usize].locate();
+        let (mut low, mut high) = (Table::new(low, bit + 1), Table::new(high, bit + 1));
+        low.locate();
+        high.locate();
+        *self.table_mut(number) = low;
+        self.more.push(high);
+        let new = self.more.len() as u32;
+        self.publish();
         for (place, table) in self.directory.iter_mut().enumerate() {
             if *table == number as u32 && place >> bit & 1 == 1 {
                 *table = new;
@@ -204,31 +332,59 @@ impl Index {
 
     /// The handle in some slot at or behind the `random`-th, going round.
     pub(super) fn sample(&self, random: u64) -> Option<Handle> {
-        let first = random as usize % self.tables.len();
-        let mut rest = self.tables.iter().cycle().skip(first).take(self.tables.len());
+        let count = self.more.len() + 1;
+        let first = random as usize % count;
+        let mut rest = self.tables().cycle().skip(first).take(count);
         let slots = &rest.find(|table| !table.slots.is_empty())?.slots;
         let buckets = slots.num_buckets();
         let first = (random >> 32) as usize % buckets;
-        (first..buckets).chain(0..first).find_map(|bucket| slots.get_bucket(bucket)).copied().map(Handle)
+        (first..buckets)
+            .chain(0..first)
+            .find_map(|bucket| slots.get_bucket(bucket))
+            .copied()
+            .map(Handle)
     }
 
     /// Bytes of memory.
     pub(super) fn memory(&self) -> usize {
         self.directory.capacity() * size_of::<u32>()
-            + self.tables.capacity() * size_of::<Table>()
-            + self.tables.iter().map(|table| table.slots.allocation_size()).sum::<usize>()
+            + self.more.capacity() * size_of::<Table>()
+            + self
+                .tables()
+                .map(|table| table.slots.allocation_size())
+                .sum::<usize>()
     }
 
     /// Checks the directory, and calls `check` with every handle and whether it stands in the table of that hash.
     #[cfg(test)]
     pub(super) fn validate(&self, hash_of: impl Fn(Handle) -> u64) {
-        assert_eq!(self.directory.len(), 1 << self.depth);
-        assert_eq!(self.len, self.tables.iter().map(|table| table.slots.len()).sum::<usize>());
-        for (number, table) in self.tables.iter().enumerate() {
-            let references = self.directory.iter().filter(|&&entry| entry as usize == number).count();
-            assert_eq!(references, 1 << (self.depth - table.depth), "directory entries of table {number}");
+        assert_eq!(
+            self.directory.len(),
+            if self.depth == 0 { 0 } else { 1 << self.depth }
+        );
+        assert_eq!(
+            self.len,
+            self.tables().map(|table| table.slots.len()).sum::<usize>()
+        );
+        for (number, table) in self.tables().enumerate() {
+            let references = self
+                .directory
+                .iter()
+                .filter(|&&entry| entry as usize == number)
+                .count();
+            if self.depth > 0 {
+                assert_eq!(
+                    references,
+                    1 << (self.depth - table.depth),
+                    "directory entries of table {number}"
+                );
+            }
             for &handle in &table.slots {
-                assert_eq!(self.table_of(hash_of(Handle(handle))), number, "an entry stands in its table");
+                assert_eq!(
+                    self.number_of(hash_of(Handle(handle))),
+                    number,
+                    "an entry stands in its table"
+                );
             }
         }
     }

@@ -28,13 +28,6 @@ impl<'k> Key<'k> {
     pub const fn hash(&self) -> u64 {
         self.hash
     }
-
-    /// The bits that choose a shard. hashbrown takes the low bits for the bucket and the top seven for the tag; the
-    /// index takes bits 44 and up to choose a table.
-    #[inline]
-    pub(super) const fn shard_bits(&self) -> usize {
-        (self.hash >> 32) as usize & 0xfff
-    }
 }
 
 /// The hash of keys: foldhash under a seed that only this store knows. Its shared constants are derived from the seed
@@ -49,7 +42,10 @@ impl KeyHasher {
     /// A hash that `seed` determines.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { shared: SharedSeed::from_u64(seed ^ 0x9e37_79b9_7f4a_7c15), seed }
+        Self {
+            shared: SharedSeed::from_u64(seed ^ 0x9e37_79b9_7f4a_7c15),
+            seed,
+        }
     }
 
     /// The hash of `bytes`.

@@ -1,7 +1,8 @@
 //! The memory of a shard: entries one behind the other in extents of 16 KiB.
 //!
 //! An entry is appended at the head; replacing or deleting it leaves dead bytes, and the shard gets those back by
-//! copying what lives of the sparsest extent to the head and giving the extent back whole. One allocation an entry
+//! copying what lives of the sparsest extent to the head and giving the extent back whole. A small log has smaller
+//! extents, so that a thousand shards with a few keys each do not hold a thousand times 16 KiB. One allocation an entry
 //! cannot do this: with the size classes of an allocator and 8-byte slots, 43 bytes of data cost 83 to 90, and a
 //! change of sizes strands memory for good.
 //!
@@ -25,6 +26,9 @@ pub(super) const EXTENT: usize = 1 << OFFSET_BITS;
 
 /// Extents that a shard can have: what is left of a 4-byte handle.
 const MAX_EXTENTS: usize = 1 << (32 - OFFSET_BITS);
+
+/// Bytes of the first extents.
+const MIN_EXTENT: usize = 1 << 10;
 
 /// An entry larger than this gets an extent of its own, closing the one at the head. Values are out of line from 1 KiB
 /// on, so only entries with huge keys are.
@@ -76,6 +80,7 @@ struct Extent {
 
 /// The extents of one shard.
 #[derive(Debug)]
+#[repr(C)] // What every look-up reads comes first.
 pub(super) struct Log {
     /// By number; an empty one is free.
     extents: Vec<Extent>,
@@ -90,7 +95,14 @@ pub(super) struct Log {
 impl Log {
     /// An empty log whose first extent has this sequence.
     pub(super) const fn new(next_sequence: u64) -> Self {
-        Self { extents: Vec::new(), free: Vec::new(), order: VecDeque::new(), next_sequence, live: 0, total: 0 }
+        Self {
+            extents: Vec::new(),
+            free: Vec::new(),
+            order: VecDeque::new(),
+            next_sequence,
+            live: 0,
+            total: 0,
+        }
     }
 
     /// The sequence of the next extent.
@@ -121,10 +133,14 @@ impl Log {
     pub(super) fn append(&mut self, size: usize) -> Option<(Handle, &mut [u8])> {
         let fits = self.order.back().is_some_and(|&head| {
             let head = &self.extents[head as usize];
-            size <= MAX_SHARED && head.used + size <= head.bytes.len()
+            size <= MAX_SHARED && head.used + size + entry::PADDING <= head.bytes.len()
         });
         if !fits {
-            self.open(if size <= MAX_SHARED { EXTENT } else { size })?;
+            // An eighth of what is there, so that the unused end of the head is a small part of the whole.
+            let shared = (self.total / 8)
+                .next_power_of_two()
+                .clamp(MIN_EXTENT, EXTENT);
+            self.open(shared.max(size + entry::PADDING))?;
         }
         let number = *self.order.back()?;
         let extent = &mut self.extents[number as usize];
@@ -132,11 +148,19 @@ impl Log {
         extent.used += size;
         extent.live += size;
         self.live += size;
-        Some((Handle::new(number, offset), &mut extent.bytes[offset..offset + size]))
+        Some((
+            Handle::new(number, offset),
+            &mut extent.bytes[offset..offset + size],
+        ))
     }
 
     fn open(&mut self, bytes: usize) -> Option<()> {
-        let extent = Extent { bytes: vec![0; bytes].into(), used: 0, live: 0, sequence: self.next_sequence };
+        let extent = Extent {
+            bytes: vec![0; bytes].into(),
+            used: 0,
+            live: 0,
+            sequence: self.next_sequence,
+        };
         let number = match self.free.pop() {
             Some(number) => {
                 self.extents[number as usize] = extent;
@@ -183,23 +207,27 @@ impl Log {
 
     /// The index in `order` of the first extent of at least this sequence.
     fn place(&self, sequence: u64) -> Option<usize> {
-        let place = self.order.partition_point(|&number| self.extents[number as usize].sequence < sequence);
+        let place = self
+            .order
+            .partition_point(|&number| self.extents[number as usize].sequence < sequence);
         (place < self.order.len()).then_some(place)
     }
 
-    /// An extent worth cleaning, if the log wastes more than its share: a quarter of its memory, and no less than two
-    /// extents, so that a nearly empty shard is left alone.
+    /// An extent worth cleaning, if the log wastes more than its share: a quarter of its memory, and no less than the
+    /// smallest extents, so that a nearly empty shard is left alone.
     pub(super) fn sparsest(&self) -> Option<u32> {
         let wasted = self.total - self.live;
-        if wasted < 2 * EXTENT || wasted < self.total / 4 {
+        if wasted < 4 * MIN_EXTENT || wasted < self.total / 4 {
             return None;
         }
         let closed = self.order.iter().take(self.order.len().saturating_sub(1));
-        closed.copied().min_by_key(|&number| self.extents[number as usize].live)
+        closed
+            .copied()
+            .min_by_key(|&number| self.extents[number as usize].live)
     }
 
     /// The live entries of an extent, with their headers.
-    pub(super) fn entries(&self, number: u32) -> impl Iterator<Item = (Handle, Header)> {
+    pub(super) fn entries(&self, number: u32) -> impl Iterator<Item = (Handle, Header)> + '_ {
         let extent = &self.extents[number as usize];
         let mut offset = 0;
         core::iter::from_fn(move || {
@@ -211,7 +239,7 @@ impl Log {
             offset += header.size();
             Some((handle, header))
         })
-        .filter(|(_, header)| !header.dead)
+        .filter(|(_, header)| !header.dead())
     }
 
     /// Calls `visit` with live entries from `from` on, until it says to stop. Returns where to go on; `None` at the end.
@@ -222,15 +250,18 @@ impl Log {
     ) -> Option<Position> {
         let mut place = self.place(from.sequence())?;
         // Behind an extent that was given back, the walk goes on at the start of the next.
-        let mut offset =
-            if self.extents[self.order[place] as usize].sequence == from.sequence() { from.offset() } else { 0 };
+        let mut offset = if self.extents[self.order[place] as usize].sequence == from.sequence() {
+            from.offset()
+        } else {
+            0
+        };
         while let Some(&number) = self.order.get(place) {
             let extent = &self.extents[number as usize];
             while offset < extent.used {
                 let header = Header::read(&extent.bytes[offset..]);
                 let handle = Handle::new(number, offset);
                 offset += header.size();
-                if !header.dead && !visit(handle, &header) {
+                if !header.dead() && !visit(handle, &header) {
                     return Some(if offset < EXTENT {
                         Position::new(extent.sequence, offset)
                     } else {
@@ -246,19 +277,24 @@ impl Log {
 
     /// The position behind the newest entry.
     pub(super) fn head(&self) -> Position {
-        self.order.back().map_or(Position::new(self.next_sequence, 0), |&number| {
-            let extent = &self.extents[number as usize];
-            if extent.used < EXTENT {
-                Position::new(extent.sequence, extent.used)
-            } else {
-                Position::new(extent.sequence + 1, 0)
-            }
-        })
+        self.order
+            .back()
+            .map_or(Position::new(self.next_sequence, 0), |&number| {
+                let extent = &self.extents[number as usize];
+                if extent.used < EXTENT {
+                    Position::new(extent.sequence, extent.used)
+                } else {
+                    Position::new(extent.sequence + 1, 0)
+                }
+            })
     }
 
     /// The position of an entry.
     pub(super) fn position(&self, handle: Handle) -> Position {
-        Position::new(self.extents[handle.extent() as usize].sequence, handle.offset())
+        Position::new(
+            self.extents[handle.extent() as usize].sequence,
+            handle.offset(),
+        )
     }
 
     /// Bytes of memory.
@@ -285,6 +321,10 @@ impl Log {
             total += extent.bytes.len();
         }
         assert_eq!((live, total), (self.live, self.total));
-        assert_eq!(self.order.len() + self.free.len(), self.extents.len(), "every extent is in order or free");
+        assert_eq!(
+            self.order.len() + self.free.len(),
+            self.extents.len(),
+            "every extent is in order or free"
+        );
     }
 }

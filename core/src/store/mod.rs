@@ -18,7 +18,10 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Millis;
+use crate::prefetch::prefetch;
 use crate::sync::{Guard, Mutex};
+
+use index::Hint;
 
 pub use entry::{Data, Item, Kind};
 pub use key::{Key, KeyHasher};
@@ -29,6 +32,8 @@ pub use shard::{Committed, Effect, NewData, Shard};
 #[derive(Debug)]
 pub struct Store {
     shards: Box<[Mutex<Shard>]>,
+    /// By shard: where its table is.
+    hints: Box<[Arc<Hint>]>,
     hasher: Arc<KeyHasher>,
     /// Raised by every flush. A shard of an older generation is empty for whoever locks it next.
     generation: AtomicU64,
@@ -54,18 +59,21 @@ pub struct Census {
 }
 
 impl Store {
-    /// The shards of an unbounded server. Enough that dozens of threads seldom meet in one, few enough that the open
-    /// extents of a nearly empty store stay below 5 MiB.
-    pub const SHARDS: usize = 256;
+    /// The shards of an unbounded server. Enough that dozens of threads seldom meet in one, and that seven
+    /// million keys are found through one table a shard; an empty shard costs 400 bytes.
+    pub const SHARDS: usize = 1024;
 
     /// An empty store of `shards` shards, rounded up to a power of two of at most 4,096.
     #[must_use]
     pub fn new(shards: usize, seed: u64) -> Self {
         let hasher = Arc::new(KeyHasher::new(seed));
         let count = shards.clamp(1, 4096).next_power_of_two();
-        let shards = (0..count).map(|_| Mutex::new(Shard::new(Arc::clone(&hasher), 0))).collect();
+        let hints: Box<[_]> = (0..count).map(|_| Arc::new(Hint::default())).collect();
+        let shard = |hint| Mutex::new(Shard::new(Arc::clone(&hasher), Arc::clone(hint), 0));
+        let shards = hints.iter().map(shard).collect();
         Self {
             shards,
+            hints,
             hasher,
             generation: AtomicU64::new(0),
             garbage: Mutex::new(Vec::new()),
@@ -97,22 +105,35 @@ impl Store {
     #[inline]
     #[must_use]
     pub fn shard_of(&self, key: &Key<'_>) -> usize {
-        key.shard_bits() & (self.shards.len() - 1)
+        self.place(key.hash())
     }
 
-    /// Asks for the memory that look-ups of these keys are going to read, all of it at once: first the parts of the
-    /// index, then the entries.
-    pub(crate) fn prefetch(&self, hashes: impl Iterator<Item = u64> + Clone) {
-        let shard = |hash| &self.shards[Key::new(&[], hash).shard_bits() & (self.shards.len() - 1)];
-        for hash in hashes.clone() {
-            if let Some(shard) = shard(hash).try_lock() {
-                shard.prefetch_index(hash);
-            }
+    /// hashbrown takes the low bits of the hash for the bucket and the top seven for the tag, the index takes bits 44
+    /// and up to choose a table; these are between.
+    #[inline]
+    fn place(&self, hash: u64) -> usize {
+        (hash >> 32) as usize & (self.shards.len() - 1)
+    }
+
+    /// Asks for the memory that a look-up of a key with this hash reads first: its shard, and its part of the index.
+    #[inline]
+    pub(crate) fn prefetch_index(&self, hash: u64) {
+        let place = self.place(hash);
+        let shard = core::ptr::from_ref(&self.shards[place]).addr();
+        prefetch(shard);
+        prefetch(shard + 64);
+        if !self.hints[place].prefetch(hash)
+            && let Some(shard) = self.shards[place].try_lock()
+        {
+            shard.prefetch_index(hash);
         }
-        for hash in hashes {
-            if let Some(shard) = shard(hash).try_lock() {
-                shard.prefetch_entry(hash);
-            }
+    }
+
+    /// Asks for the entry itself, once [`prefetch_index`](Self::prefetch_index) has had time to work.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self, hash: u64) {
+        if let Some(shard) = self.shards[self.place(hash)].try_lock() {
+            shard.prefetch_entry(hash);
         }
     }
 
@@ -133,7 +154,10 @@ impl Store {
     /// Locks the shards of `indexes`, which must ascend. All of them see the same flushes.
     pub(crate) fn lock_all(&self, indexes: &[usize]) -> Vec<Guard<'_, Shard>> {
         debug_assert!(indexes.is_sorted());
-        let mut guards: Vec<_> = indexes.iter().map(|&index| self.shards[index].lock()).collect();
+        let mut guards: Vec<_> = indexes
+            .iter()
+            .map(|&index| self.shards[index].lock())
+            .collect();
         // Read once, with every lock held: a flush is seen by all of these shards or by none.
         let generation = self.generation.load(Ordering::Acquire);
         for shard in &mut guards {
@@ -171,7 +195,9 @@ impl Store {
     /// Number of keys.
     #[must_use]
     pub fn len(&self) -> u64 {
-        (0..self.shards.len()).map(|index| self.lock(index).len() as u64).sum()
+        (0..self.shards.len())
+            .map(|index| self.lock(index).len() as u64)
+            .sum()
     }
 
     /// Whether there are no keys.

@@ -105,7 +105,10 @@ pub fn pack_object<'e>(pairs: impl Iterator<Item = (&'e [u8], &'e [u8])>) -> Vec
             *index = stays.partition_point(|stay| stay < index) as u32;
         }
     }
-    let bytes: usize = kept.iter().map(|(field, value)| field.len() + value.len() + 8).sum();
+    let bytes: usize = kept
+        .iter()
+        .map(|(field, value)| field.len() + value.len() + 8)
+        .sum();
     let mut packed = Vec::with_capacity(bytes + 8);
     if kept.len() <= SMALL_COUNT && bytes <= SMALL_BYTES {
         packed.push(0);
@@ -159,11 +162,19 @@ impl<'a> Layout<'a> {
         if packed[0] == 0 {
             let mut at = 1;
             let count = take_varint(packed, &mut at);
-            Self { count, tables: &[], body: &packed[at..] }
+            Self {
+                count,
+                tables: &[],
+                body: &packed[at..],
+            }
         } else {
             let count = word(&packed[1..], 0);
             let (tables, body) = packed[5..].split_at(count * 4 * tables);
-            Self { count, tables, body }
+            Self {
+                count,
+                tables,
+                body,
+            }
         }
     }
 
@@ -259,9 +270,16 @@ impl<'a> Object<'a> {
     /// The value of `field`.
     #[must_use]
     pub fn get(&self, field: &[u8]) -> Option<&'a [u8]> {
-        let Layout { count, tables, body } = self.0;
+        let Layout {
+            count,
+            tables,
+            body,
+        } = self.0;
         if tables.is_empty() {
-            return self.iter().find(|(name, _)| *name == field).map(|(_, value)| value);
+            return self
+                .iter()
+                .find(|(name, _)| *name == field)
+                .map(|(_, value)| value);
         }
         let (mut low, mut high) = (0, count);
         while low < high {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Census;
 use super::entry::{self, Data, Header, Item, Kind, Stored};
-use super::index::Index;
+use super::index::{Hint, Index};
 use super::key::{Key, KeyHasher};
 use super::log::{Handle, Log, Position};
 use crate::Millis;
@@ -24,13 +24,21 @@ impl<'a> NewData<'a> {
     /// Copies a large value into a blob; a small one is only referred to.
     #[must_use]
     pub fn copy(bytes: &'a [u8]) -> Self {
-        if bytes.len() < Blob::MIN { Self::Bytes(bytes) } else { Self::Blob(Blob::new(bytes.to_vec())) }
+        if bytes.len() < Blob::MIN {
+            Self::Bytes(bytes)
+        } else {
+            Self::Blob(Blob::new(bytes.to_vec()))
+        }
     }
 
     /// Takes a value that was built; nothing large is copied.
     #[must_use]
     pub fn take(bytes: &'a mut Vec<u8>) -> Self {
-        if bytes.len() < Blob::MIN { Self::Bytes(bytes) } else { Self::Blob(Blob::new(core::mem::take(bytes))) }
+        if bytes.len() < Blob::MIN {
+            Self::Bytes(bytes)
+        } else {
+            Self::Blob(Blob::new(core::mem::take(bytes)))
+        }
     }
 }
 
@@ -71,12 +79,13 @@ pub struct Committed {
 
 /// A part of the store behind one lock.
 #[derive(Debug)]
+#[repr(C)] // What every look-up reads comes first.
 pub struct Shard {
+    generation: u64,
     index: Index,
     log: Log,
     blobs: Blobs,
     hasher: Arc<KeyHasher>,
-    generation: u64,
     expiring: usize,
     expired: u64,
     changes: u64,
@@ -85,9 +94,9 @@ pub struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(hasher: Arc<KeyHasher>, generation: u64) -> Self {
+    pub(super) fn new(hasher: Arc<KeyHasher>, hint: Arc<Hint>, generation: u64) -> Self {
         Self {
-            index: Index::new(),
+            index: Index::new(hint),
             log: Log::new(1),
             blobs: Blobs::default(),
             hasher,
@@ -106,7 +115,11 @@ impl Shard {
             log: Log::new(flushed.log.next_sequence()),
             expired: flushed.expired,
             changes: flushed.changes,
-            ..Self::new(Arc::clone(&flushed.hasher), generation)
+            ..Self::new(
+                Arc::clone(&flushed.hasher),
+                Arc::clone(flushed.index.hint()),
+                generation,
+            )
         }
     }
 
@@ -128,7 +141,9 @@ impl Shard {
 
     #[inline]
     fn find(&self, key: &Key<'_>) -> Option<(Handle, Header)> {
-        let handle = self.index.find(key.hash(), |handle| entry::has_key(self.log.at(handle), key.bytes()))?;
+        let handle = self.index.find(key.hash(), |handle| {
+            entry::has_key(self.log.at(handle), key.bytes())
+        })?;
         Some((handle, Header::read(self.log.at(handle))))
     }
 
@@ -148,11 +163,16 @@ impl Shard {
 
     #[inline]
     fn item(&self, handle: Handle, header: &Header) -> Item<'_> {
-        let data = match header.blob {
-            None => Data::Inline(header.value(self.log.at(handle))),
+        let bytes = self.log.at(handle);
+        let data = match header.blob(bytes) {
+            None => Data::Inline(header.value(bytes)),
             Some(number) => Data::Blob(self.blobs.get(number)),
         };
-        Item { kind: header.kind, expires: header.expires, data }
+        Item {
+            kind: header.kind(),
+            expires: header.expires(bytes),
+            data,
+        }
     }
 
     /// The value of `key`; one whose time has come is gone.
@@ -160,7 +180,7 @@ impl Shard {
     #[must_use]
     pub fn get(&self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
         let (handle, header) = self.find(key)?;
-        if header.expires.is_some_and(|end| end <= now) {
+        if header.is_due(self.log.at(handle), now) {
             return None;
         }
         Some(self.item(handle, &header))
@@ -171,7 +191,7 @@ impl Shard {
         let mut found = self.find(key);
         let mut dropped = None;
         if let Some((handle, header)) = found
-            && header.expires.is_some_and(|end| end <= now)
+            && header.is_due(self.log.at(handle), now)
         {
             dropped = self.remove(key, handle, &header);
             self.expired += 1;
@@ -179,7 +199,11 @@ impl Shard {
         }
         let existed = found.is_some();
         let replaced = match effect {
-            Effect::Set { kind, data, expires } => self.set(key, found, kind, data, expires),
+            Effect::Set {
+                kind,
+                data,
+                expires,
+            } => self.set(key, found, kind, data, expires),
             Effect::Delete => found.and_then(|(handle, header)| self.remove(key, handle, &header)),
             Effect::Expire(expires) => {
                 if let Some((handle, header)) = found {
@@ -191,7 +215,10 @@ impl Shard {
         };
         self.changes += 1;
         self.clean();
-        Committed { existed, dropped: replaced.or(dropped) }
+        Committed {
+            existed,
+            dropped: replaced.or(dropped),
+        }
     }
 
     fn set(
@@ -208,7 +235,7 @@ impl Shard {
         };
         if let Some((handle, header)) = &found
             && let Stored::Inline(bytes) = value
-            && header.takes(kind, value, expires)
+            && header.takes(self.log.at(*handle), kind, bytes, expires)
         {
             let entry = self.log.at_mut(*handle);
             header.value_mut(entry).copy_from_slice(bytes);
@@ -228,46 +255,55 @@ impl Shard {
         expires: Option<Millis>,
     ) -> Option<Blob> {
         let size = entry::size(key.bytes(), value, expires);
-        let (new, to) = self.log.append(size).expect("a shard holds 4 GiB of entries");
+        let (new, to) = self
+            .log
+            .append(size)
+            .expect("a shard holds 4 GiB of entries");
         entry::write(to, kind, key.bytes(), value, expires);
         self.expiring += usize::from(expires.is_some());
         let Some((old, header)) = found else {
             let (log, hasher) = (&self.log, &self.hasher);
-            self.index.insert(key.hash(), new, |handle| hash_at(log, hasher, handle));
+            self.index
+                .insert(key.hash(), new, |handle| hash_at(log, hasher, handle));
             return None;
         };
+        let blob = header.blob(self.log.at(*old));
         self.index.replace(key.hash(), *old, new);
-        self.expiring -= usize::from(header.expires.is_some());
+        self.expiring -= usize::from(header.has_expiry());
         self.log.kill(*old, header.size());
         // Where the value only moved, the blob stays.
-        let moved = matches!(value, Stored::Blob(number) if header.blob == Some(number));
-        header.blob.filter(|_| !moved).map(|number| self.blobs.remove(number))
+        let moved = matches!(value, Stored::Blob(number) if blob == Some(number));
+        blob.filter(|_| !moved)
+            .map(|number| self.blobs.remove(number))
     }
 
     fn remove(&mut self, key: &Key<'_>, handle: Handle, header: &Header) -> Option<Blob> {
+        let blob = header.blob(self.log.at(handle));
         let (log, hasher) = (&self.log, &self.hasher);
-        self.index.remove(key.hash(), handle, |handle| hash_at(log, hasher, handle));
-        self.expiring -= usize::from(header.expires.is_some());
+        self.index
+            .remove(key.hash(), handle, |handle| hash_at(log, hasher, handle));
+        self.expiring -= usize::from(header.has_expiry());
         self.log.kill(handle, header.size());
-        header.blob.map(|number| self.blobs.remove(number))
+        blob.map(|number| self.blobs.remove(number))
     }
 
     fn expire(&mut self, key: &Key<'_>, handle: Handle, header: &Header, expires: Option<Millis>) {
-        if header.expiry_fits(expires) {
+        if header.expiry_fits(self.log.at(handle), expires) {
             header.write_expiry(self.log.at_mut(handle), expires);
             return;
         }
         // The entry changes its size. A small value goes through the stack: the log cannot lend it while it grows.
         let mut copy = [0; Blob::MIN];
-        let value = match header.blob {
+        let bytes = self.log.at(handle);
+        let value = match header.blob(bytes) {
             Some(number) => Stored::Blob(number),
             None => {
-                let value = header.value(self.log.at(handle));
+                let value = header.value(bytes);
                 copy[..value.len()].copy_from_slice(value);
                 Stored::Inline(&copy[..value.len()])
             }
         };
-        let freed = self.place(key, Some(&(handle, *header)), header.kind, value, expires);
+        let freed = self.place(key, Some(&(handle, *header)), header.kind(), value, expires);
         debug_assert!(freed.is_none(), "the value only moved");
     }
 
@@ -280,7 +316,7 @@ impl Shard {
     ) -> Option<Blob> {
         let end = offset + bytes.len();
         if let Some((handle, header)) = &found {
-            if let Some(number) = header.blob {
+            if let Some(number) = header.blob(self.log.at(*handle)) {
                 let blob = self.blobs.get_mut(number);
                 let value = blob.make_mut();
                 if value.len() < end {
@@ -296,12 +332,16 @@ impl Shard {
                 return None;
             }
         }
-        let old = found.as_ref().map_or(&[][..], |(handle, header)| header.value(self.log.at(*handle)));
+        let old = found.as_ref().map_or(&[][..], |(handle, header)| {
+            header.value(self.log.at(*handle))
+        });
         let mut value = Vec::with_capacity(end.max(old.len()));
         value.extend_from_slice(old);
         value.resize(end.max(old.len()), 0);
         value[offset..end].copy_from_slice(bytes);
-        let expires = found.as_ref().and_then(|(_, header)| header.expires);
+        let expires = found
+            .as_ref()
+            .and_then(|(handle, header)| header.expires(self.log.at(*handle)));
         self.set(key, found, Kind::String, NewData::take(&mut value), expires)
     }
 
@@ -321,11 +361,16 @@ impl Shard {
         let live: Vec<_> = self.log.entries(number).collect();
         for (old, header) in live {
             let size = header.size();
-            let Some(copy) = entry.get_mut(..size) else { return };
+            let Some(copy) = entry.get_mut(..size) else {
+                return;
+            };
             copy.copy_from_slice(&self.log.at(old)[..size]);
-            let Some((new, to)) = self.log.append(size) else { return };
+            let Some((new, to)) = self.log.append(size) else {
+                return;
+            };
             to.copy_from_slice(copy);
-            self.index.replace(self.hasher.hash(header.key(copy)), old, new);
+            self.index
+                .replace(self.hasher.hash(header.key(copy)), old, new);
             self.log.kill(old, size);
         }
     }
@@ -341,10 +386,13 @@ impl Shard {
         mut visit: impl FnMut(Position, &[u8], Item<'_>) -> bool,
     ) -> Option<Position> {
         self.log.walk(from, |handle, header| {
-            if header.expires.is_some_and(|end| end <= now) {
-                return true;
-            }
-            visit(self.log.position(handle), header.key(self.log.at(handle)), self.item(handle, header))
+            let bytes = self.log.at(handle);
+            header.is_due(bytes, now)
+                || visit(
+                    self.log.position(handle),
+                    header.key(bytes),
+                    self.item(handle, header),
+                )
         })
     }
 
@@ -359,7 +407,7 @@ impl Shard {
     pub fn sample(&self, random: u64, now: Millis) -> Option<&[u8]> {
         let bytes = self.log.at(self.index.sample(random)?);
         let header = Header::read(bytes);
-        header.expires.is_none_or(|end| end > now).then(|| header.key(bytes))
+        (!header.is_due(bytes, now)).then(|| header.key(bytes))
     }
 
     /// Removes some expired entries; returns whether any key here has a time to live.
@@ -372,7 +420,7 @@ impl Shard {
         let mut due = Vec::new();
         let mut left = SLICE;
         let next = self.log.walk(self.swept, |handle, header| {
-            if header.expires.is_some_and(|end| end <= now) {
+            if header.is_due(self.log.at(handle), now) {
                 due.push((handle, *header));
             }
             left -= 1;
@@ -447,7 +495,9 @@ impl Blobs {
     }
 
     fn remove(&mut self, number: u32) -> Blob {
-        let (blob, memory) = self.slots[number as usize].take().expect("an entry's blob exists");
+        let (blob, memory) = self.slots[number as usize]
+            .take()
+            .expect("an entry's blob exists");
         self.bytes -= memory;
         self.free.push(number);
         blob
