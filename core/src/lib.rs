@@ -22,6 +22,7 @@ mod buffer;
 pub mod client;
 pub mod command;
 pub mod exec;
+pub mod facts;
 pub mod glob;
 pub mod limits;
 pub mod number;

@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::Millis;
+use crate::facts::{Fact, Gauges, Tell};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::stats::{Counters, Totals};
-use crate::store::Store;
+use crate::store::{Census, Store};
 use crate::sync::Mutex;
 
 /// What a service is made from. Everything that only the host can know is a field here.
@@ -23,8 +24,13 @@ pub struct Options {
     pub shards: usize,
     /// What can be changed while the server runs.
     pub settings: Settings,
-    /// Facts for INFO, as (section, field, value): the process, the listener, the runtime.
-    pub facts: Vec<(&'static str, &'static str, String)>,
+    /// Fields of INFO that only the host knows; [`Section`](crate::facts::Section) says which a server should give.
+    pub facts: Vec<Fact>,
+    /// Fields of INFO that only the host can measure.
+    pub gauges: Option<Arc<dyn Gauges>>,
+    /// Settings that were fixed at the start, by Redis's names, for CONFIG GET: `bind`, `port`, `unixsocket`,
+    /// `tcp-keepalive`. None of those that [`Settings`] holds.
+    pub fixed: Vec<(&'static str, String)>,
 }
 
 impl Default for Options {
@@ -35,6 +41,8 @@ impl Default for Options {
             shards: Store::SHARDS,
             settings: Settings::default(),
             facts: Vec::new(),
+            gauges: None,
+            fixed: Vec::new(),
         }
     }
 }
@@ -56,12 +64,29 @@ pub struct Service {
     /// What can be changed while the server runs.
     pub settings: Settings,
     started: Millis,
-    facts: Vec<(&'static str, &'static str, String)>,
+    facts: Vec<Fact>,
+    gauges: Option<Arc<dyn Gauges>>,
+    fixed: Vec<(&'static str, String)>,
     connections: AtomicU64,
     /// Connections ever accepted: the number of the last one.
     accepted: AtomicU64,
     refused: AtomicU64,
     counters: Mutex<Registry>,
+    /// The statistics at the last CONFIG RESETSTAT.
+    reset: Mutex<Statistics>,
+}
+
+/// What INFO and STATS count: since the start, or since CONFIG RESETSTAT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// The sum over all workers.
+    pub totals: Totals,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections refused because there were too many.
+    pub refused: u64,
+    /// Keys removed because their time had come.
+    pub expired: u64,
 }
 
 #[derive(Debug, Default)]
@@ -80,10 +105,13 @@ impl Service {
             settings: options.settings,
             started: options.started,
             facts: options.facts,
+            gauges: options.gauges,
+            fixed: options.fixed,
             connections: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             counters: Mutex::default(),
+            reset: Mutex::default(),
         })
     }
 
@@ -113,10 +141,20 @@ impl Service {
         self.started
     }
 
-    /// The host's facts, as (section, field, value).
+    /// Tells the host's facts and gauges.
+    pub fn tell(&self, tell: &mut Tell<'_>) {
+        for fact in &self.facts {
+            tell(fact.section, fact.name, &fact.value);
+        }
+        if let Some(gauges) = &self.gauges {
+            gauges.read(tell);
+        }
+    }
+
+    /// Settings that were fixed at the start, by Redis's names.
     #[must_use]
-    pub fn facts(&self) -> &[(&'static str, &'static str, String)] {
-        &self.facts
+    pub fn fixed(&self) -> &[(&'static str, String)] {
+        &self.fixed
     }
 
     /// Connections: open now, ever accepted, ever refused.
@@ -152,7 +190,32 @@ impl Service {
         counters
     }
 
-    /// The sum over all workers, past ones too.
+    /// What was counted since the start or the last [`reset_statistics`](Self::reset_statistics); `census` is the
+    /// store's present one.
+    pub fn statistics(&self, census: &Census) -> Statistics {
+        // Read before the counters, which only grow: none of them is behind it then.
+        let reset = *self.reset.lock();
+        let all = self.all_statistics(census);
+        Statistics {
+            totals: all.totals.since(&reset.totals),
+            accepted: all.accepted - reset.accepted,
+            refused: all.refused - reset.refused,
+            // The census may be older than the reset.
+            expired: all.expired.saturating_sub(reset.expired),
+        }
+    }
+
+    /// Counts from 0 again what INFO and STATS show. [`totals`](Self::totals) and the numbers of connections go on.
+    pub fn reset_statistics(&self) {
+        *self.reset.lock() = self.all_statistics(&self.store.census());
+    }
+
+    fn all_statistics(&self, census: &Census) -> Statistics {
+        let [_, accepted, refused] = self.connections();
+        Statistics { totals: self.totals(), accepted, refused, expired: census.expired }
+    }
+
+    /// The sum over all workers, past ones too, since the start.
     pub fn totals(&self) -> Totals {
         let mut registry = self.counters.lock();
         registry.retire();

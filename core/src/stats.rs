@@ -38,6 +38,12 @@ macro_rules! counters {
             pub fn add(&mut self, counters: &Counters) {
                 $(self.$name = self.$name.wrapping_add(counters.$name.value());)+
             }
+
+            /// What was counted since `earlier`, an older sum of the same counters.
+            #[must_use]
+            pub fn since(&self, earlier: &Self) -> Self {
+                Self { $($name: self.$name.wrapping_sub(earlier.$name)),+ }
+            }
         }
     };
 }

@@ -1,20 +1,26 @@
 //! The commands: a table of data, and one file a family.
 
+mod config;
 mod connection;
 mod error;
 mod generic;
 mod hash;
+mod info;
+mod introspect;
 mod list;
 mod options;
 mod scan;
 mod server;
 mod setters;
 mod string;
+mod subcommand;
 mod table;
+mod usage;
 
 use crate::exec::{Args, Exec, Outcome};
 
 pub use error::Error;
+pub use subcommand::Subcommand;
 pub use table::{find, table};
 
 /// What a command is, to the session and to people.
@@ -154,6 +160,17 @@ pub enum Group {
 }
 
 impl Group {
+    /// All families, ours first.
+    pub const ALL: [Self; 7] = [
+        Self::AntCache,
+        Self::String,
+        Self::Generic,
+        Self::List,
+        Self::Hash,
+        Self::Connection,
+        Self::Server,
+    ];
+
     /// Its name, as COMMAND DOCS gives it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -169,7 +186,25 @@ impl Group {
     }
 }
 
+/// Whether a request of `len` words has the right number of them.
+#[inline]
+const fn fits(arity: i16, len: usize) -> bool {
+    let words = arity.unsigned_abs() as usize;
+    if arity > 0 { len == words } else { len >= words }
+}
+
 impl Command {
+    /// The subcommands of a command of several; none for others.
+    #[must_use]
+    pub fn subcommands(&self) -> &'static [Subcommand] {
+        match self.name {
+            "client" => &connection::CLIENT,
+            "command" => &introspect::COMMAND,
+            "config" => &config::CONFIG,
+            _ => &[],
+        }
+    }
+
     /// Whether a request may run.
     ///
     /// # Errors
@@ -177,12 +212,7 @@ impl Command {
     #[inline]
     pub(crate) fn admit(&'static self, args: &Args<'_>, authenticated: bool) -> Result<(), Error> {
         let len = args.len();
-        let arity = usize::from(self.arity.unsigned_abs());
-        if if self.arity > 0 {
-            len != arity
-        } else {
-            len < arity
-        } {
+        if !fits(self.arity, len) {
             return Err(Error::Arity(self, len));
         }
         if !authenticated && !self.flags.has(Flags::NO_AUTH) {

@@ -1,7 +1,7 @@
 //! The command table.
 
 use super::{Command, Flags, Group, Keys};
-use super::{connection, generic, hash, list, scan, server, setters, string};
+use super::{connection, generic, hash, info, introspect, list, scan, server, setters, string, subcommand};
 use crate::exec::{Args, Exec, Outcome};
 
 const READ: Flags = Flags::READ;
@@ -28,17 +28,17 @@ type Row = (
 
 #[rustfmt::skip]
 const ANT_CACHE: &[Row] = &[
-    ("sets", -3, FILL, Keys::ONE, setters::sets, "key [-t TTL] element [element ...]", "Sets an array"),
-    ("setx", -4, FILL, Keys::ONE, setters::setx, "key [-t TTL] field value [field value ...]", "Sets an object"),
-    ("setsnx", -3, FILL, Keys::ONE, setters::setsnx, "key [-t TTL] element [element ...]", "Sets an array unless the key exists"),
-    ("setxnx", -4, FILL, Keys::ONE, setters::setxnx, "key [-t TTL] field value [field value ...]", "Sets an object unless the key exists"),
+    ("sets", -3, FILL, Keys::ONE, setters::sets, "key [-t ttl] element [element ...]", "Sets an array"),
+    ("setx", -4, FILL, Keys::ONE, setters::setx, "key [-t ttl] field value [field value ...]", "Sets an object"),
+    ("setsnx", -3, FILL, Keys::ONE, setters::setsnx, "key [-t ttl] element [element ...]", "Sets an array unless the key exists"),
+    ("setxnx", -4, FILL, Keys::ONE, setters::setxnx, "key [-t ttl] field value [field value ...]", "Sets an object unless the key exists"),
     ("fetch", 2, READ_FAST, Keys::ONE, setters::fetch, "key", "Gets a value of any type in its own type"),
 ];
 
 #[rustfmt::skip]
 const STRING: &[Row] = &[
-    ("set", -3, FILL, Keys::ONE, string::set, "key [-t TTL] value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]", "Sets a string"),
-    ("setnx", -3, FILL_FAST, Keys::ONE, string::setnx, "key [-t TTL] value", "Sets a string unless the key exists"),
+    ("set", -3, FILL, Keys::ONE, string::set, "key [-t ttl] value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]", "Sets a string"),
+    ("setnx", -3, FILL_FAST, Keys::ONE, string::setnx, "key [-t ttl] value", "Sets a string unless the key exists"),
     ("setex", 4, FILL, Keys::ONE, string::setex, "key seconds value", "Sets a string and its time to live"),
     ("psetex", 4, FILL, Keys::ONE, string::psetex, "key milliseconds value", "Sets a string and its time to live in milliseconds"),
     ("get", 2, READ_FAST, Keys::ONE, string::get, "key", "Gets a string; in the text dialect, a value of any type"),
@@ -108,16 +108,16 @@ const ON_CONNECTION: &[Row] = &[
     ("echo", 2, CONNECTION, Keys::NONE, connection::echo, "message", "Returns the message"),
     ("quit", -1, OPEN, Keys::NONE, connection::quit, "", "Closes the connection"),
     ("select", 2, CONNECTION, Keys::NONE, connection::select, "index", "Chooses a database; there is only 0"),
-    ("client", -2, CONNECTION, Keys::NONE, connection::client, "SETNAME name | GETNAME | ID | SETINFO LIB-NAME name | SETINFO LIB-VER version | INFO", "Tells or changes what is known of the connection"),
+    ("client", -2, CONNECTION, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells or changes what is known of the connection"),
 ];
 
 #[rustfmt::skip]
 const SERVER: &[Row] = &[
-    ("command", -1, CONNECTION, Keys::NONE, server::command, "[COUNT | DOCS [name ...] | INFO [name ...] | LIST | GETKEYS command ...]", "Tells about the commands"),
-    ("info", -1, Flags::NONE, Keys::NONE, server::info, "[section ...]", "Tells about the server"),
-    ("stats", 1, Flags::NONE, Keys::NONE, server::stats, "", "Returns the counters"),
+    ("command", -1, CONNECTION, Keys::NONE, introspect::command, "[subcommand [argument [argument ...]]]", "Tells about the commands"),
+    ("info", -1, Flags::NONE, Keys::NONE, info::info, "[section [section ...]]", "Tells about the server"),
+    ("stats", 1, Flags::NONE, Keys::NONE, info::stats, "", "Returns the counters"),
     ("help", -1, CONNECTION, Keys::NONE, server::help, "[command]", "Lists the commands"),
-    ("config", -2, ADMIN, Keys::NONE, server::config, "GET parameter ... | SET parameter value ... | RESETSTAT", "Tells or changes settings"),
+    ("config", -2, ADMIN, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells or changes settings"),
     ("dbsize", 1, READ_FAST, Keys::NONE, server::dbsize, "", "Returns the number of keys"),
     ("flushall", -1, WRITE, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),
     ("flushdb", -1, WRITE, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),

@@ -1,0 +1,232 @@
+//! CONFIG: settings by Redis's names.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use super::Error;
+use super::subcommand::{self, Subcommand};
+use crate::exec::{Args, Exec, Outcome, Step};
+use crate::settings::Settings;
+use crate::{glob, limits, number};
+
+#[rustfmt::skip]
+pub(super) static CONFIG: [Subcommand; 4] = [
+    Subcommand { name: "get", arity: -3, usage: "parameter [parameter ...]", summary: "Returns the parameters that match a name or a pattern", run: get },
+    Subcommand { name: "set", arity: -4, usage: "parameter value [parameter value ...]", summary: "Sets parameters, all of them or none", run: set },
+    Subcommand { name: "resetstat", arity: 2, usage: "", summary: "Counts from 0 again what INFO and STATS tell", run: reset_stat },
+    subcommand::HELP,
+];
+
+/// Something that CONFIG tells and may change.
+struct Parameter {
+    name: &'static str,
+    kind: Kind,
+}
+
+enum Kind {
+    /// A whole number.
+    Number {
+        range: RangeInclusive<u64>,
+        get: fn(&Settings) -> u64,
+        set: fn(&Settings, u64),
+    },
+    /// The password; empty means that none is required.
+    Password,
+    /// Always this. It may be set to what it is: scripts made for Redis do.
+    Fixed(Cow<'static, str>),
+}
+
+/// The parameters that do not depend on the host.
+fn parameters() -> [Parameter; 9] {
+    const fn seconds(
+        name: &'static str,
+        get: fn(&Settings) -> u64,
+        set: fn(&Settings, u64),
+    ) -> Parameter {
+        Parameter {
+            name,
+            kind: Kind::Number {
+                range: 0..=i32::MAX as u64,
+                get,
+                set,
+            },
+        }
+    }
+    const fn fixed(name: &'static str, value: &'static str) -> Parameter {
+        Parameter {
+            name,
+            kind: Kind::Fixed(Cow::Borrowed(value)),
+        }
+    }
+    let maxclients = Kind::Number {
+        range: 1..=u64::from(u32::MAX),
+        get: Settings::max_connections,
+        set: Settings::set_max_connections,
+    };
+    let max_bulk = Kind::Fixed(limits::MAX_REQUEST.to_string().into());
+    [
+        Parameter {
+            name: "maxclients",
+            kind: maxclients,
+        },
+        Parameter {
+            name: "requirepass",
+            kind: Kind::Password,
+        },
+        seconds(
+            "timeout",
+            |settings| settings.idle_timeout().div_ceil(1000),
+            |settings, value| settings.set_idle_timeout(value * 1000),
+        ),
+        seconds(
+            "send-timeout",
+            |settings| settings.send_timeout().div_ceil(1000),
+            |settings, value| settings.set_send_timeout(value * 1000),
+        ),
+        fixed("maxmemory", "0"),
+        fixed("save", ""),
+        fixed("appendonly", "no"),
+        fixed("databases", "1"),
+        Parameter {
+            name: "proto-max-bulk-len",
+            kind: max_bulk,
+        },
+    ]
+}
+
+impl Parameter {
+    fn all(exec: &Exec<'_>) -> Vec<Self> {
+        let host = exec.service.fixed().iter();
+        let host = host.map(|(name, value)| Self {
+            name,
+            kind: Kind::Fixed(value.clone().into()),
+        });
+        parameters().into_iter().chain(host).collect()
+    }
+
+    fn is_named(&self, name: &[u8]) -> bool {
+        self.name.as_bytes().eq_ignore_ascii_case(name)
+    }
+
+    fn get(&self, settings: &Settings) -> Vec<u8> {
+        match &self.kind {
+            Kind::Number { get, .. } => get(settings).to_string().into_bytes(),
+            Kind::Password => settings.password().unwrap_or_default(),
+            Kind::Fixed(value) => value.as_bytes().to_vec(),
+        }
+    }
+
+    /// What setting it to `value` means.
+    fn parse(&self, value: &[u8]) -> Result<Change, Error> {
+        match &self.kind {
+            Kind::Password => Ok(Change::Password(
+                (!value.is_empty()).then(|| value.to_vec()),
+            )),
+            Kind::Fixed(fixed) if fixed.as_bytes() == value => Ok(Change::None),
+            Kind::Fixed(_) => Err(self.refusal("can't set immutable config")),
+            Kind::Number { range, set, .. } => {
+                let (low, high) = (range.start(), range.end());
+                match number::parse_i64(value).map(u64::try_from) {
+                    None => Err(self.refusal("argument couldn't be parsed into an integer")),
+                    Some(Ok(number)) if range.contains(&number) => Ok(Change::Number(*set, number)),
+                    Some(_) => Err(self.refusal(&format!(
+                        "argument must be between {low} and {high} inclusive"
+                    ))),
+                }
+            }
+        }
+    }
+
+    fn refusal(&self, why: &str) -> Error {
+        Error::Made(format!(
+            "ERR CONFIG SET failed (possibly related to argument '{}') - {why}",
+            self.name
+        ))
+    }
+}
+
+/// A change that is known to be possible.
+enum Change {
+    None,
+    Number(fn(&Settings, u64), u64),
+    Password(Option<Vec<u8>>),
+}
+
+impl Change {
+    fn apply(self, settings: &Settings) {
+        match self {
+            Self::None => {}
+            Self::Number(set, value) => set(settings, value),
+            Self::Password(password) => settings.set_password(password),
+        }
+    }
+}
+
+fn get(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
+    /// More patterns than there are parameters in any server.
+    const MOST: usize = 1000;
+    if args.len() - 2 > MOST {
+        return Err(Error::Other("ERR too many parameters in one request"));
+    }
+    let settings = &exec.service.settings;
+    let mut found: Vec<(Cow<'_, [u8]>, Vec<u8>)> = Vec::new();
+    for parameter in Parameter::all(exec) {
+        // A plain name is answered as it was asked, a pattern by the names that match.
+        let literal = args.from(2).find(|asked| parameter.is_named(asked));
+        let name = literal.map(Cow::Borrowed).or_else(|| {
+            let name = parameter.name.as_bytes();
+            let mut patterns = args.from(2);
+            let matches = patterns.any(|asked| glob::matches(&asked.to_ascii_lowercase(), name));
+            matches.then_some(Cow::Borrowed(name))
+        });
+        found.extend(name.map(|name| (name, parameter.get(settings))));
+    }
+    let mut reply = exec.reply();
+    reply.map(found.len());
+    for (name, value) in found {
+        reply.bulk(&name);
+        reply.bulk(&value);
+    }
+    Ok(Step::Done)
+}
+
+fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
+    if !args.len().is_multiple_of(2) {
+        return Err(Error::Syntax);
+    }
+    let parameters = Parameter::all(exec);
+    let mut named: Vec<(&Parameter, &[u8])> = Vec::new();
+    for index in (2..args.len()).step_by(2) {
+        let Some(parameter) = parameters.iter().find(|one| one.is_named(args.get(index))) else {
+            return Err(Error::Made(format!(
+                "ERR Unknown option or number of arguments for CONFIG SET - '{}'",
+                String::from_utf8_lossy(args.get(index))
+            )));
+        };
+        if named
+            .iter()
+            .any(|(earlier, _)| earlier.name == parameter.name)
+        {
+            return Err(parameter.refusal("duplicate parameter"));
+        }
+        named.push((parameter, args.get(index + 1)));
+    }
+    let changes: Result<Vec<_>, _> = named
+        .into_iter()
+        .map(|(parameter, value)| parameter.parse(value))
+        .collect();
+    for change in changes? {
+        change.apply(&exec.service.settings);
+    }
+    exec.reply().ok();
+    Ok(Step::Done)
+}
+
+fn reset_stat(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
+    exec.service.reset_statistics();
+    exec.reply().ok();
+    Ok(Step::Done)
+}
