@@ -28,6 +28,18 @@ impl Blob {
         Arc::make_mut(&mut self.0)
     }
 
+    /// Where `part`, a slice of these very bytes, lies among them.
+    ///
+    /// # Panics
+    /// If it is a slice of something else.
+    #[must_use]
+    pub fn range_of(&self, part: &[u8]) -> Range<usize> {
+        let start = part.as_ptr().addr().wrapping_sub(self.0.as_ptr().addr());
+        let end = start.wrapping_add(part.len());
+        assert!(start <= end && end <= self.0.len(), "a part of this blob");
+        start..end
+    }
+
     /// Bytes of memory that this blob occupies, its header included.
     #[must_use]
     pub fn memory(&self) -> usize {

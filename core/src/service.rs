@@ -212,7 +212,12 @@ impl Service {
 
     fn all_statistics(&self, census: &Census) -> Statistics {
         let [_, accepted, refused] = self.connections();
-        Statistics { totals: self.totals(), accepted, refused, expired: census.expired }
+        Statistics {
+            totals: self.totals(),
+            accepted,
+            refused,
+            expired: census.expired,
+        }
     }
 
     /// The sum over all workers, past ones too, since the start.

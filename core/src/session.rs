@@ -326,14 +326,17 @@ impl Session {
             hash,
         } = self.ready[self.next];
         let args = arguments(input.bytes(), &self.spans, &request);
-        cx.budget.spend(2 + args.len() / 4);
+        let begun = self.rest.is_some();
+        if !begun {
+            cx.budget.spend(2 + args.len() / 4);
+        }
         let Some(command) = command else {
             let error = Error::unknown_command(&args);
             self.refuse(&error, request.dialect, cx, output);
             self.next += 1;
             return;
         };
-        if let Err(error) = command.admit(&args, self.client.authenticated) {
+        if !begun && let Err(error) = command.admit(&args, self.client.authenticated) {
             self.refuse(&error, request.dialect, cx, output);
             self.next += 1;
             return;

@@ -2,6 +2,7 @@
 
 mod config;
 mod connection;
+mod elements;
 mod error;
 mod generic;
 mod hash;
@@ -18,6 +19,7 @@ mod table;
 mod usage;
 
 use crate::exec::{Args, Exec, Outcome};
+use crate::store::{Item, Kind};
 
 pub use error::Error;
 pub use subcommand::Subcommand;
@@ -190,7 +192,11 @@ impl Group {
 #[inline]
 const fn fits(arity: i16, len: usize) -> bool {
     let words = arity.unsigned_abs() as usize;
-    if arity > 0 { len == words } else { len >= words }
+    if arity > 0 {
+        len == words
+    } else {
+        len >= words
+    }
 }
 
 impl Command {
@@ -226,5 +232,16 @@ impl Command {
             return Err(Error::KeyTooLong);
         }
         Ok(())
+    }
+}
+
+/// What was found, where it is of this kind.
+///
+/// # Errors
+/// [`Error::WrongType`] for another kind.
+fn of_kind(kind: Kind, item: Option<Item<'_>>) -> Result<Option<Item<'_>>, Error> {
+    match item {
+        Some(item) if item.kind != kind => Err(Error::WrongType),
+        other => Ok(other),
     }
 }

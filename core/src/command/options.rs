@@ -74,16 +74,26 @@ pub(super) fn invalid_expire(exec: &Exec<'_>) -> Error {
 
 /// Reads `-t TTL` behind the key. Returns the end of life and the index of the first word behind it.
 ///
-/// It is an option only where the value still follows: `SET key -t` stores `-t`. Over RESP, where an older meaning of
-/// the words exists (`SET key -t EX 10`), a word that is no TTL leaves them to it.
-pub(super) fn ttl(exec: &Exec<'_>, args: &Args<'_>) -> Result<(Option<Millis>, usize), Error> {
+/// `least` words must follow it. With three words in all it is no option: `SET key -t` stores `-t`. Over RESP, where an
+/// older meaning of the words exists (`SET key -t EX 10`), a word that is no TTL leaves them to it.
+pub(super) fn ttl(
+    exec: &Exec<'_>,
+    args: &Args<'_>,
+    least: usize,
+) -> Result<(Option<Millis>, usize), Error> {
     const AT: usize = 2;
     if args.len() < AT + 2 || args.get(AT) != b"-t" {
         return Ok((None, AT));
     }
-    match ttl::parse(args.get(AT + 1), exec.now) {
-        Ok(end) => Ok((Some(end), AT + 2)),
+    match parse_ttl(exec, args.get(AT + 1)) {
         Err(_) if !exec.is_text() && exec.command.name == "set" => Ok((None, AT)),
-        Err(error) => Err(Error::Made(alloc::format!("ERR {error}"))),
+        Err(error) => Err(error),
+        Ok(_) if args.len() < AT + 2 + least => Err(Error::Arity(exec.command, args.len())),
+        Ok(end) => Ok((Some(end), AT + 2)),
     }
+}
+
+/// The end of life that a TTL of the text dialect means.
+pub(super) fn parse_ttl(exec: &Exec<'_>, word: &[u8]) -> Result<Millis, Error> {
+    ttl::parse(word, exec.now).map_err(|error| Error::Made(alloc::format!("ERR {error}")))
 }

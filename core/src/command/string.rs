@@ -3,17 +3,17 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::Error;
 use super::options::{self, Clock};
+use super::{Error, of_kind};
 use crate::Millis;
 use crate::exec::{Args, Continue, Exec, Outcome, Step};
 use crate::limits;
-use crate::number;
+use crate::number::{self, LongDouble};
 use crate::reply::{Nesting, Reply};
 use crate::store::{Data, Effect, Item, Kind, NewData};
 
 /// Keys of an MGET that are read under one lock: they are seen at one moment. Longer ones go on in further turns.
-const TOGETHER: usize = 256;
+pub(super) const TOGETHER: usize = 256;
 
 pub(super) fn get(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
@@ -23,7 +23,7 @@ pub(super) fn get(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     match item {
         None => exec.reply().null(),
         Some(item) if item.kind == Kind::String => send(&mut exec.reply(), item.data),
-        Some(item) if exec.is_text() => super::setters::send_text(&mut exec.reply(), &item),
+        Some(item) if exec.is_text() => return Ok(super::elements::send_value(exec, &item)),
         Some(_) => return Err(Error::WrongType),
     }
     Ok(Step::Done)
@@ -35,14 +35,6 @@ pub(super) fn send(reply: &mut Reply<'_>, data: Data<'_>) {
     match data {
         Data::Inline(bytes) => reply.bulk(bytes),
         Data::Blob(blob) => reply.blob(blob),
-    }
-}
-
-/// The string in `item`, an error for another kind.
-fn string(item: Option<Item<'_>>) -> Result<Option<Item<'_>>, Error> {
-    match item {
-        Some(item) if item.kind != Kind::String => Err(Error::WrongType),
-        other => Ok(other),
     }
 }
 
@@ -87,7 +79,7 @@ impl SetOptions {
 }
 
 pub(super) fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    let (expires, at) = options::ttl(exec, args)?;
+    let (expires, at) = options::ttl(exec, args, 1)?;
     let (value, options) = if exec.is_text() {
         (args.joined(at), SetOptions::default())
     } else {
@@ -116,7 +108,7 @@ pub(super) fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let old = shard.get(&key, exec.now);
     if options.get {
         exec.count_read(old.is_some());
-        match string(old)? {
+        match of_kind(Kind::String, old)? {
             Some(item) => send(&mut exec.reply(), item.data),
             None => exec.reply().null(),
         }
@@ -154,7 +146,7 @@ pub(super) fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 }
 
 pub(super) fn setnx(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    let (expires, at) = options::ttl(exec, args)?;
+    let (expires, at) = options::ttl(exec, args, 1)?;
     let value = if exec.is_text() {
         args.joined(at)
     } else {
@@ -198,7 +190,7 @@ fn get_and(
 ) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let old = string(shard.get(&key, exec.now))?;
+    let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
     exec.count_read(old.is_some());
     let Some(item) = old else {
         exec.reply().null();
@@ -216,7 +208,7 @@ pub(super) fn getset(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
     let data = NewData::copy(args.get(2));
     let shard = exec.shard(&key);
-    let old = string(shard.get(&key, exec.now))?;
+    let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
     exec.count_read(old.is_some());
     match old {
         Some(item) => send(&mut exec.reply(), item.data),
@@ -349,7 +341,7 @@ fn patch(
 ) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let old = string(shard.get(&key, exec.now))?.map(|item| item.data.bytes().len());
+    let old = of_kind(Kind::String, shard.get(&key, exec.now))?.map(|item| item.data.bytes().len());
     let mut len = old.unwrap_or(0);
     if let Some(offset) = offset(old) {
         if offset.saturating_add(bytes.len()) > limits::MAX_STRING {
@@ -382,7 +374,7 @@ pub(super) fn setrange(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 pub(super) fn strlen(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let item = string(shard.get(&key, exec.now))?;
+    let item = of_kind(Kind::String, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     exec.reply()
         .integer(item.map_or(0, |item| item.data.bytes().len() as i64));
@@ -393,7 +385,7 @@ pub(super) fn getrange(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let (first, last) = (args.integer(2)?, args.integer(3)?);
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let item = string(shard.get(&key, exec.now))?;
+    let item = of_kind(Kind::String, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     let Some(item) = item else {
         exec.reply().bulk(b"");
@@ -432,7 +424,7 @@ pub(super) fn range(first: i64, last: i64, len: usize) -> core::ops::Range<usize
 fn add(exec: &mut Exec<'_>, args: &Args<'_>, by: i64) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let old = string(shard.get(&key, exec.now))?;
+    let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
     let number = match &old {
         Some(item) => number::parse_i64(item.data.bytes()).ok_or(Error::NotInteger)?,
         None => 0,
@@ -477,30 +469,21 @@ pub(super) fn decrby(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 }
 
 pub(super) fn incrbyfloat(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    let by = number::parse_f64(args.get(2)).ok_or(Error::NotFloat)?;
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let old = string(shard.get(&key, exec.now))?;
-    let number = match &old {
-        Some(item) => number::parse_f64(item.data.bytes()).ok_or(Error::NotFloat)?,
-        None => 0.0,
-    };
-    let sum = number + by;
-    if !sum.is_finite() {
-        return Err(Error::Other("ERR increment would produce NaN or Infinity"));
-    }
+    let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
+    let parse = |text| LongDouble::parse(text).ok_or(Error::NotFloat);
+    let number = parse(old.map_or(b"0", |item| item.data.bytes()))?;
+    let sum = number.checked_add(parse(args.get(2))?);
+    let sum = sum.ok_or(Error::Other("ERR increment would produce NaN or Infinity"))?;
     let expires = old.and_then(|item| item.expires);
-    let text = number::format_f64(sum);
-    let data = NewData::copy(text.as_bytes());
-    exec.commit(
-        shard,
-        &key,
-        Effect::Set {
-            kind: Kind::String,
-            data,
-            expires,
-        },
-    );
-    exec.reply().bulk(text.as_bytes());
+    let text = alloc::format!("{sum}").into_bytes();
+    let effect = Effect::Set {
+        kind: Kind::String,
+        data: NewData::copy(&text),
+        expires,
+    };
+    exec.commit(shard, &key, effect);
+    exec.reply().bulk(&text);
     Ok(Step::Done)
 }

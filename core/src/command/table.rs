@@ -1,7 +1,9 @@
 //! The command table.
 
 use super::{Command, Flags, Group, Keys};
-use super::{connection, generic, hash, info, introspect, list, scan, server, setters, string, subcommand};
+use super::{
+    connection, generic, hash, info, introspect, list, scan, server, setters, string, subcommand,
+};
 use crate::exec::{Args, Exec, Outcome};
 
 const READ: Flags = Flags::READ;

@@ -330,17 +330,35 @@ impl Index {
         }
     }
 
-    /// The handle in some slot at or behind the `random`-th, going round.
-    pub(super) fn sample(&self, random: u64) -> Option<Handle> {
+    /// A handle chosen by a random number, each with the same chance; `None` where there is none.
+    pub(super) fn sample(&self, mut random: u64) -> Option<Handle> {
+        /// Slots tried before one is searched for, with less regard for chance. Tables are a third full at least,
+        /// unless many keys were deleted from some and few from others.
+        const TRIES: usize = 64;
+        // Every slot gets the same chance: in a smaller table than the widest, there are slots that do not exist.
         let count = self.more.len() + 1;
-        let first = random as usize % count;
+        let widest = if count == 1 {
+            self.first.slots.num_buckets()
+        } else {
+            MAX_SLOTS
+        };
+        for _ in 0..TRIES {
+            // A linear congruential generator with Knuth's constants; its high bits are the good ones.
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let table = ((random >> 48) as usize * count) >> 16;
+            let bucket = (random >> 24) as usize % widest;
+            let slots = &self.table(table).slots;
+            if bucket < slots.num_buckets()
+                && let Some(&handle) = slots.get_bucket(bucket)
+            {
+                return Some(Handle(handle));
+            }
+        }
+        let first = (random >> 48) as usize % count;
         let mut rest = self.tables().cycle().skip(first).take(count);
-        let slots = &rest.find(|table| !table.slots.is_empty())?.slots;
-        let buckets = slots.num_buckets();
-        let first = (random >> 32) as usize % buckets;
-        (first..buckets)
-            .chain(0..first)
-            .find_map(|bucket| slots.get_bucket(bucket))
+        rest.find_map(|table| table.slots.iter().next())
             .copied()
             .map(Handle)
     }

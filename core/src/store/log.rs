@@ -78,6 +78,17 @@ struct Extent {
     sequence: u64,
 }
 
+impl Extent {
+    /// The position of an offset in this extent, up to its very end.
+    const fn position(&self, offset: usize) -> Position {
+        if offset < EXTENT {
+            Position::new(self.sequence, offset)
+        } else {
+            Position::new(self.sequence + 1, 0)
+        }
+    }
+}
+
 /// The extents of one shard.
 #[derive(Debug)]
 #[repr(C)] // What every look-up reads comes first.
@@ -242,10 +253,12 @@ impl Log {
         .filter(|(_, header)| !header.dead())
     }
 
-    /// Calls `visit` with live entries from `from` on, until it says to stop. Returns where to go on; `None` at the end.
+    /// Calls `visit` with live entries from `from` on, until it says to stop or `steps` entries were passed, dead ones
+    /// included; those passed are taken off `steps`. Returns where to go on; `None` at the end.
     pub(super) fn walk(
         &self,
         from: Position,
+        steps: &mut usize,
         mut visit: impl FnMut(Handle, &Header) -> bool,
     ) -> Option<Position> {
         let mut place = self.place(from.sequence())?;
@@ -258,15 +271,15 @@ impl Log {
         while let Some(&number) = self.order.get(place) {
             let extent = &self.extents[number as usize];
             while offset < extent.used {
+                if *steps == 0 {
+                    return Some(extent.position(offset));
+                }
+                *steps -= 1;
                 let header = Header::read(&extent.bytes[offset..]);
                 let handle = Handle::new(number, offset);
                 offset += header.size();
                 if !header.dead() && !visit(handle, &header) {
-                    return Some(if offset < EXTENT {
-                        Position::new(extent.sequence, offset)
-                    } else {
-                        Position::new(extent.sequence + 1, 0)
-                    });
+                    return Some(extent.position(offset));
                 }
             }
             place += 1;
@@ -281,11 +294,7 @@ impl Log {
             .back()
             .map_or(Position::new(self.next_sequence, 0), |&number| {
                 let extent = &self.extents[number as usize];
-                if extent.used < EXTENT {
-                    Position::new(extent.sequence, extent.used)
-                } else {
-                    Position::new(extent.sequence + 1, 0)
-                }
+                extent.position(extent.used)
             })
     }
 

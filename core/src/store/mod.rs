@@ -41,6 +41,8 @@ pub struct Store {
     garbage: Mutex<Vec<Shard>>,
     /// The shard that the next tick looks at.
     cursor: AtomicU64,
+    /// Random numbers given out.
+    drawn: AtomicU64,
 }
 
 /// What the store holds, summed over its shards.
@@ -78,6 +80,7 @@ impl Store {
             generation: AtomicU64::new(0),
             garbage: Mutex::new(Vec::new()),
             cursor: AtomicU64::new(0),
+            drawn: AtomicU64::new(0),
         }
     }
 
@@ -175,6 +178,12 @@ impl Store {
         if !old.is_empty() {
             self.garbage.lock().push(old);
         }
+    }
+
+    /// A random number, another one at each call: the hash of a counter, as hard to predict as the seed.
+    pub(crate) fn random(&self) -> u64 {
+        self.hasher
+            .hash(&self.drawn.fetch_add(1, Ordering::Relaxed).to_le_bytes())
     }
 
     /// Removes every key, for everyone at once. Memory comes back by [`tick`](Self::tick).

@@ -267,6 +267,33 @@ impl<'a> Object<'a> {
         self.iter_from(0)
     }
 
+    /// Fields and values by ascending bytes of the field, from the `first`-th on.
+    ///
+    /// The small form is sorted for it; the large form is stored with its order.
+    pub fn sorted_from(
+        &self,
+        first: usize,
+    ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let layout = self.0;
+        let Layout {
+            count,
+            tables,
+            body,
+        } = layout;
+        let mut small: Vec<_> = Vec::new();
+        let mut large = first.min(count)..count;
+        if tables.is_empty() {
+            large = 0..0;
+            small.extend(self.iter());
+            small.sort_unstable();
+        }
+        let large = large.map(move |place| {
+            let mut at = layout.start(word(tables, count + place), 2);
+            (take_element(body, &mut at), take_element(body, &mut at))
+        });
+        large.chain(small.into_iter().skip(first))
+    }
+
     /// The value of `field`.
     #[must_use]
     pub fn get(&self, field: &[u8]) -> Option<&'a [u8]> {
@@ -337,6 +364,11 @@ mod tests {
             prop_assert_eq!(object.len(), kept.len());
             prop_assert!(object.iter().eq(kept.iter().copied()));
             prop_assert!(object.iter_from(kept.len() / 2).eq(kept[kept.len() / 2..].iter().copied()));
+            let mut sorted = kept.clone();
+            sorted.sort_unstable();
+            for first in [0, 1, kept.len() / 2, kept.len() + 1] {
+                prop_assert!(object.sorted_from(first).eq(sorted.iter().copied().skip(first)));
+            }
             for (field, value) in &kept {
                 prop_assert_eq!(object.get(field), Some(*value));
             }

@@ -375,17 +375,19 @@ impl Shard {
         }
     }
 
-    /// Calls `visit` with the keys and values from `from` on until it says to stop; expired ones are passed over.
-    /// Returns where to go on, or `None` at the end.
+    /// Calls `visit` with the keys and values from `from` on until it says to stop, or until `steps` entries were
+    /// passed; those whose value was replaced or has expired are passed without a call, and count too. What was passed
+    /// is taken off `steps`. Returns where to go on, or `None` at the end.
     ///
     /// Going on until the end meets every key that is present throughout, some perhaps twice.
     pub fn walk(
         &self,
         from: Position,
+        steps: &mut usize,
         now: Millis,
         mut visit: impl FnMut(Position, &[u8], Item<'_>) -> bool,
     ) -> Option<Position> {
-        self.log.walk(from, |handle, header| {
+        self.log.walk(from, steps, |handle, header| {
             let bytes = self.log.at(handle);
             header.is_due(bytes, now)
                 || visit(
@@ -418,13 +420,11 @@ impl Shard {
             return false;
         }
         let mut due = Vec::new();
-        let mut left = SLICE;
-        let next = self.log.walk(self.swept, |handle, header| {
+        let next = self.log.walk(self.swept, &mut { SLICE }, |handle, header| {
             if header.is_due(self.log.at(handle), now) {
                 due.push((handle, *header));
             }
-            left -= 1;
-            left > 0
+            true
         });
         self.swept = next.unwrap_or_default();
         for (handle, header) in due {
