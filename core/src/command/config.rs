@@ -40,7 +40,7 @@ enum Kind {
 }
 
 /// The parameters that do not depend on the host.
-fn parameters() -> [Parameter; 9] {
+fn parameters() -> [Parameter; 10] {
     const fn seconds(
         name: &'static str,
         get: fn(&Settings) -> u64,
@@ -87,6 +87,7 @@ fn parameters() -> [Parameter; 9] {
             |settings, value| settings.set_send_timeout(value * 1000),
         ),
         fixed("maxmemory", "0"),
+        fixed("maxmemory-policy", "noeviction"),
         fixed("save", ""),
         fixed("appendonly", "no"),
         fixed("databases", "1"),

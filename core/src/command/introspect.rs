@@ -131,7 +131,10 @@ fn describe(reply: &mut Reply<'_>, entry: Entry) {
         key_places(reply, command);
     }
     let subs = entry.subs();
-    reply.array(subs.len());
+    match subs.len() {
+        0 => reply.set(0),
+        len => reply.array(len),
+    }
     for sub in subs {
         describe(reply, sub);
     }

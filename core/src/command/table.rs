@@ -39,14 +39,14 @@ const ANT_CACHE: &[Row] = &[
 
 #[rustfmt::skip]
 const STRING: &[Row] = &[
-    ("set", -3, FILL, Keys::ONE, string::set, "key [-t ttl] value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | KEEPTTL]", "Sets a string"),
+    ("set", -3, FILL, Keys::ONE, string::set, "key [-t ttl] value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets a string"),
     ("setnx", -3, FILL_FAST, Keys::ONE, string::setnx, "key [-t ttl] value", "Sets a string unless the key exists"),
     ("setex", 4, FILL, Keys::ONE, string::setex, "key seconds value", "Sets a string and its time to live"),
     ("psetex", 4, FILL, Keys::ONE, string::psetex, "key milliseconds value", "Sets a string and its time to live in milliseconds"),
     ("get", 2, READ_FAST, Keys::ONE, string::get, "key", "Gets a string; in the text dialect, a value of any type"),
     ("getset", 3, FILL_FAST, Keys::ONE, string::getset, "key value", "Sets a string and returns the old one"),
     ("getdel", 2, WRITE_FAST, Keys::ONE, string::getdel, "key", "Gets a string and deletes it"),
-    ("getex", -2, WRITE_FAST, Keys::ONE, string::getex, "key [EX seconds | PX milliseconds | EXAT seconds | PXAT milliseconds | PERSIST]", "Gets a string and changes its time to live"),
+    ("getex", -2, WRITE_FAST, Keys::ONE, string::getex, "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]", "Gets a string and changes its time to live"),
     ("mget", -2, READ_FAST, Keys::ALL, string::mget, "key [key ...]", "Gets several strings"),
     ("mset", -3, FILL, Keys::PAIRS, string::mset, "key value [key value ...]", "Sets several strings at once"),
     ("msetnx", -3, FILL, Keys::PAIRS, string::msetnx, "key value [key value ...]", "Sets several strings at once unless one of the keys exists"),
