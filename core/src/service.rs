@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::Millis;
 use crate::facts::{Fact, Gauges, Tell};
-use crate::session::Session;
+use crate::session::{Budget, Session};
 use crate::settings::Settings;
 use crate::stats::{Counters, Totals};
 use crate::store::{Census, Store};
@@ -171,14 +171,10 @@ impl Service {
         self.connections.fetch_sub(1, Relaxed);
     }
 
-    /// Housekeeping, a bounded piece of at most about 50 µs: removes expired entries, frees what a flush left. Returns
-    /// when to call next.
-    pub fn tick(&self, now: Millis) -> Millis {
-        /// While keys with a time to live exist, every shard is visited a few times a minute.
-        const BUSY: u64 = 5;
-        /// While nothing is due, a shard that was flushed still wants a visit to give its memory back.
-        const QUIET: u64 = 100;
-        now.plus(if self.store.tick(now) { BUSY } else { QUIET })
+    /// Housekeeping within a budget: removes expired entries, frees what a flush left. Returns when to call next; `None`
+    /// where nothing is left to do until a command changes that.
+    pub fn tick(&self, now: Millis, budget: Budget) -> Option<Millis> {
+        self.store.tick(now, budget)
     }
 
     /// A set of counters for one more worker.

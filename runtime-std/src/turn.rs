@@ -64,7 +64,7 @@ impl Bench<'_> {
             budget: Budget::TURN,
             stats: self.stats,
         };
-        link.pump(wire, &mut cx, self.host.timeouts(), self.buffers)
+        link.pump(wire, &mut cx, &self.host.service().settings, self.buffers)
     }
 }
 

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use ant_cache_core::Service;
+use ant_cache_core::facts::{Fact, Section};
 use ant_cache_core::service::Options;
 use ant_cache_host::config::{self, Architecture, Level, Runtime as RuntimeName, Settings};
 use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
@@ -125,37 +126,50 @@ fn host(settings: &Settings, listeners: &Listeners) -> Arc<Host> {
         // The standard library's hash, keyed by random bits of the system: as unpredictable as those.
         seed: RandomState::new().hash_one("ant-cache"),
         started: clock.now(),
-        password: settings
-            .password
-            .as_ref()
-            .map(|password| password.reveal().to_vec()),
-        max_connections: settings.max_connections,
+        settings: live(settings),
         facts: facts(settings, listeners),
+        ..Options::default()
     });
-    let host = Host::new(service, clock);
+    Arc::new(Host::new(service, clock))
+}
+
+/// The settings that can change while the server runs, as they are at the start.
+fn live(settings: &Settings) -> ant_cache_core::settings::Settings {
     let millis = |timeout: Option<Duration>| {
         timeout.map_or(0, |time| {
             u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
         })
     };
-    host.timeouts().set_send(millis(settings.send_timeout));
-    host.timeouts().set_idle(millis(settings.idle_timeout));
-    Arc::new(host)
+    let live = ant_cache_core::settings::Settings::default();
+    live.set_password(
+        settings
+            .password
+            .as_ref()
+            .map(|password| password.reveal().to_vec()),
+    );
+    live.set_max_connections(settings.max_connections);
+    live.set_send_timeout(millis(settings.send_timeout));
+    live.set_idle_timeout(millis(settings.idle_timeout));
+    live
 }
 
 /// What INFO tells about this process.
-fn facts(settings: &Settings, listeners: &Listeners) -> Vec<(&'static str, &'static str, String)> {
+fn facts(settings: &Settings, listeners: &Listeners) -> Vec<Fact> {
     let port = listeners
         .iter()
         .find_map(|listener| listener.address())
         .map_or(0, |address| address.port());
     let executable = std::env::current_exe().map(|path| path.display().to_string());
     vec![
-        ("server", "process_id", std::process::id().to_string()),
-        ("server", "tcp_port", port.to_string()),
-        ("server", "executable", executable.unwrap_or_default()),
-        ("server", "runtime", settings.runtime.to_string()),
-        ("server", "architecture", settings.architecture.to_string()),
+        Fact::new(Section::Server, "process_id", std::process::id()),
+        Fact::new(Section::Server, "tcp_port", port),
+        Fact::new(
+            Section::Server,
+            "executable",
+            executable.unwrap_or_default(),
+        ),
+        Fact::new(Section::Antcache, "runtime", settings.runtime),
+        Fact::new(Section::Antcache, "architecture", settings.architecture),
     ]
 }
 

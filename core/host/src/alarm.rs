@@ -103,8 +103,16 @@ impl Alarm {
         let state = self.lock();
         let waits = |state: &mut State| !state.nudged && !state.stopped;
         let mut state = match most {
-            None => self.bell.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner),
-            Some(most) => self.bell.wait_timeout_while(state, most, waits).unwrap_or_else(PoisonError::into_inner).0,
+            None => self
+                .bell
+                .wait_while(state, waits)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(most) => {
+                self.bell
+                    .wait_timeout_while(state, most, waits)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
         };
         let nudged = std::mem::take(&mut state.nudged);
         if state.stopped {
@@ -121,7 +129,12 @@ impl Alarm {
     pub fn pause(&self, time: Duration) -> bool {
         let state = self.lock();
         let waits = |state: &mut State| !state.stopped;
-        !self.bell.wait_timeout_while(state, time, waits).unwrap_or_else(PoisonError::into_inner).0.stopped
+        !self
+            .bell
+            .wait_timeout_while(state, time, waits)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .stopped
     }
 }
 

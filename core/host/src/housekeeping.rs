@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ant_cache_core::Budget;
 
-use crate::alarm::{Alarm, Woken};
 use crate::Host;
+use crate::alarm::{Alarm, Woken};
 
 /// At most one tick in this time for new requests' sake: memory of expired entries has to be back within a second.
 const PACE: Duration = Duration::from_millis(100);
@@ -42,7 +42,10 @@ impl Housekeeper {
             // What is done after this tick has looked finds the housekeeper dozing, and nudges.
             self.0.doze_off();
             let now = host.clock().now();
-            let due = host.service().tick(now, Budget::TURN).map(|due| Duration::from_millis(due.since(now)));
+            let due = host
+                .service()
+                .tick(now, Budget::TURN)
+                .map(|due| Duration::from_millis(due.since(now)));
             if due == Some(Duration::ZERO) {
                 self.0.stay_up();
                 if !self.0.pause(Duration::ZERO) {
@@ -72,7 +75,10 @@ mod tests {
 
     #[test]
     fn it_stops_when_told_asleep_or_not() {
-        let host = Arc::new(Host::new(Service::new(Default::default()), Clock::manual(Millis(0))));
+        let host = Arc::new(Host::new(
+            Service::new(Default::default()),
+            Clock::manual(Millis(0)),
+        ));
         for nudges in [0, 1, 100] {
             let keeper = Arc::new(Housekeeper::new());
             let thread = std::thread::spawn({

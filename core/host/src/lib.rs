@@ -1,7 +1,7 @@
 //! What Ant-Cache needs of an operating system but not of a scheduler.
 //!
 //! A runtime moves bytes between sockets and [`Link`]s; everything it shares with the other runtimes is here.
-//! It is a [`Runtime`]: it gets a [`Host`] (the service, the clock, the timeouts), the [`Listeners`] and a
+//! It is a [`Runtime`]: it gets a [`Host`] (the service and the clock), the [`Listeners`] and a
 //! [`Shutdown`], accepts connections, makes a [`Link`] of each, and calls [`Link::pump`] whenever the last call's
 //! [`Next`] says so. [`lane`] has what the pooled runtimes share besides.
 #![forbid(unsafe_code)]
@@ -23,7 +23,7 @@ mod stream;
 pub use alarm::{Alarm, Woken};
 pub use buffers::Buffers;
 pub use clock::Clock;
-pub use host::{Host, Timeouts};
+pub use host::Host;
 pub use housekeeping::Housekeeper;
 pub use link::{Ending, Link, Next};
 pub use listener::{BindError, Listener, Listeners};

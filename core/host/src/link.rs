@@ -7,9 +7,10 @@
 use std::io::{self, ErrorKind, IoSlice};
 
 use ant_cache_core::limits::MAX_UNREAD;
+use ant_cache_core::settings::Settings;
 use ant_cache_core::{Cause, Input, Millis, Output, Session, Turn};
 
-use crate::{Buffers, Timeouts, Wire};
+use crate::{Buffers, Wire};
 
 /// Most slices in one vectored write; large values interleave with small replies, so pairs are common, dozens are not.
 const SLICES: usize = 16;
@@ -43,9 +44,9 @@ pub struct Next {
 pub enum Ending {
     /// The session came to its end.
     Session(Cause),
-    /// Nothing came for [`Timeouts::idle`].
+    /// Nothing came for [`Settings::idle_timeout`].
     Idle,
-    /// The client took nothing for [`Timeouts::send`] while replies waited.
+    /// The client took nothing for [`Settings::send_timeout`] while replies waited.
     Stalled,
 }
 
@@ -117,7 +118,7 @@ impl Link {
         &mut self,
         wire: &mut W,
         cx: &mut Turn<'_>,
-        timeouts: &Timeouts,
+        settings: &Settings,
         buffers: &mut Buffers,
     ) -> io::Result<Next> {
         if self.arrived > 0 {
@@ -125,7 +126,7 @@ impl Link {
             self.arrived = 0;
             self.moved = cx.now;
         }
-        let next = self.step(wire, cx, timeouts, buffers);
+        let next = self.step(wire, cx, settings, buffers);
         buffers.take_back(&mut self.input, &mut self.output);
         next
     }
@@ -134,7 +135,7 @@ impl Link {
         &mut self,
         wire: &mut W,
         cx: &mut Turn<'_>,
-        timeouts: &Timeouts,
+        settings: &Settings,
         buffers: &mut Buffers,
     ) -> io::Result<Next> {
         // Replies that wait go first: they decide whether the session may go on.
@@ -167,7 +168,7 @@ impl Link {
         let willing = quota == 0;
         next.again |= willing && !self.output.is_empty();
         next.write = !willing && !self.output.is_empty();
-        self.impatience(&mut next, cx, timeouts);
+        self.impatience(&mut next, cx, settings);
         Ok(next)
     }
 
@@ -197,11 +198,15 @@ impl Link {
     }
 
     /// Adds the timeouts, and closes where one has passed.
-    fn impatience(&self, next: &mut Next, cx: &Turn<'_>, timeouts: &Timeouts) {
+    fn impatience(&self, next: &mut Next, cx: &Turn<'_>, settings: &Settings) {
         let (timeout, ending, counter) = if !self.output.is_empty() {
-            (timeouts.send(), Ending::Stalled, &cx.stats.closed_stalled)
+            (
+                settings.send_timeout(),
+                Ending::Stalled,
+                &cx.stats.closed_stalled,
+            )
         } else if next.read && !next.again && self.ended.is_none() {
-            (timeouts.idle(), Ending::Idle, &cx.stats.closed_idle)
+            (settings.idle_timeout(), Ending::Idle, &cx.stats.closed_idle)
         } else {
             return;
         };

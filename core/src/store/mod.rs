@@ -7,6 +7,7 @@
 
 mod entry;
 mod index;
+mod keeper;
 mod key;
 mod log;
 pub mod packed;
@@ -17,7 +18,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Millis;
 use crate::prefetch::prefetch;
 use crate::sync::{Guard, Mutex};
 
@@ -39,8 +39,7 @@ pub struct Store {
     generation: AtomicU64,
     /// What flushed shards held, until [`tick`](Self::tick) frees it.
     garbage: Mutex<Vec<Shard>>,
-    /// The shard that the next tick looks at.
-    cursor: AtomicU64,
+    round: Mutex<keeper::Round>,
     /// Random numbers given out.
     drawn: AtomicU64,
 }
@@ -79,7 +78,7 @@ impl Store {
             hasher,
             generation: AtomicU64::new(0),
             garbage: Mutex::new(Vec::new()),
-            cursor: AtomicU64::new(0),
+            round: Mutex::default(),
             drawn: AtomicU64::new(0),
         }
     }
@@ -213,15 +212,5 @@ impl Store {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Housekeeping on one shard: notices a flush, frees what a flush left, removes expired entries. Returns whether
-    /// anything in the store still waits for a time to come.
-    pub fn tick(&self, now: Millis) -> bool {
-        let index = self.cursor.fetch_add(1, Ordering::Relaxed) as usize & (self.shards.len() - 1);
-        let expiring = self.lock(index).sweep(now);
-        // Freed outside every lock.
-        let garbage = self.garbage.lock().pop();
-        expiring || garbage.is_some()
     }
 }

@@ -10,6 +10,7 @@ use super::key::{Key, KeyHasher};
 use super::log::{Handle, Log, Position};
 use crate::Millis;
 use crate::buffer::Blob;
+use crate::session::Budget;
 
 /// A value on its way into the store.
 #[derive(Clone, Debug)]
@@ -412,28 +413,42 @@ impl Shard {
         (!header.is_due(bytes, now)).then(|| header.key(bytes))
     }
 
-    /// Removes some expired entries; returns whether any key here has a time to live.
-    pub(super) fn sweep(&mut self, now: Millis) -> bool {
-        /// Entries looked at in one go: about 20 µs under the lock.
+    /// Removes expired entries as far as the budget goes, and lowers `due` to the earliest end of life that it meets.
+    /// Returns whether it got through the shard; else it goes on there the next time.
+    pub(super) fn sweep(
+        &mut self,
+        now: Millis,
+        budget: &mut Budget,
+        due: &mut Option<Millis>,
+    ) -> bool {
+        /// Entries that are passed in the time of one unit of the budget.
+        const PER_UNIT: usize = 10;
+        /// Entries looked at under one lock: about 20 µs.
         const SLICE: usize = 2000;
         if self.expiring == 0 {
-            return false;
+            return true;
         }
-        let mut due = Vec::new();
-        let next = self.log.walk(self.swept, &mut { SLICE }, |handle, header| {
-            if header.is_due(self.log.at(handle), now) {
-                due.push((handle, *header));
+        let mut ended = Vec::new();
+        let mut steps = SLICE;
+        let next = self.log.walk(self.swept, &mut steps, |handle, header| {
+            if let Some(end) = header.expires(self.log.at(handle)) {
+                if end <= now {
+                    ended.push((handle, *header));
+                } else {
+                    *due = Some(due.map_or(end, |due| due.min(end)));
+                }
             }
             true
         });
+        budget.spend((SLICE - steps) / PER_UNIT + ended.len());
         self.swept = next.unwrap_or_default();
-        for (handle, header) in due {
+        for (handle, header) in ended {
             let hash = hash_at(&self.log, &self.hasher, handle);
             drop(self.remove(&Key::new(&[], hash), handle, &header));
             self.expired += 1;
         }
         self.clean();
-        true
+        next.is_none()
     }
 
     pub(super) fn count(&self, census: &mut Census) {

@@ -17,7 +17,10 @@ pub struct Load {
 /// If there is no lane.
 #[must_use]
 pub fn choose(loads: impl IntoIterator<Item = Load>) -> usize {
-    let least = loads.into_iter().enumerate().min_by_key(|(_, load)| ((load.busy * 8.0) as u32, load.connections));
+    let least = loads
+        .into_iter()
+        .enumerate()
+        .min_by_key(|(_, load)| ((load.busy * 8.0) as u32, load.connections));
     least.expect("a pool has a lane").0
 }
 
@@ -58,9 +61,10 @@ impl Balance {
     /// Judges the window that has just ended, given the busy part of each lane.
     pub fn judge(&mut self, busy: &[f64]) -> Advice {
         let indexed = || busy.iter().copied().enumerate();
-        let (Some((from, most)), Some((to, least))) =
-            (indexed().max_by(|a, b| a.1.total_cmp(&b.1)), indexed().min_by(|a, b| a.1.total_cmp(&b.1)))
-        else {
+        let (Some((from, most)), Some((to, least))) = (
+            indexed().max_by(|a, b| a.1.total_cmp(&b.1)),
+            indexed().min_by(|a, b| a.1.total_cmp(&b.1)),
+        ) else {
             return Advice::Leave;
         };
         if most - least < Self::GAP {
@@ -72,7 +76,11 @@ impl Balance {
         }
         // Counted anew for the next move.
         self.suspect = None;
-        Advice::Move { from, to, share: (most - least) / 2.0 / most }
+        Advice::Move {
+            from,
+            to,
+            share: (most - least) / 2.0 / most,
+        }
     }
 }
 
@@ -121,8 +129,19 @@ mod tests {
     fn a_gap_that_lasts_is_halved() {
         let mut balance = Balance::new();
         assert_eq!(balance.judge(&[0.8, 0.2]), Advice::Count(0));
-        assert_eq!(balance.judge(&[0.5, 1.0]), Advice::Count(1), "it went the other way");
-        assert_eq!(balance.judge(&[0.5, 1.0]), Advice::Move { from: 1, to: 0, share: 0.25 });
+        assert_eq!(
+            balance.judge(&[0.5, 1.0]),
+            Advice::Count(1),
+            "it went the other way"
+        );
+        assert_eq!(
+            balance.judge(&[0.5, 1.0]),
+            Advice::Move {
+                from: 1,
+                to: 0,
+                share: 0.25
+            }
+        );
         assert_eq!(balance.judge(&[0.5, 0.5]), Advice::Leave);
         assert_eq!(balance.judge(&[]), Advice::Leave);
         assert_eq!(balance.judge(&[1.0]), Advice::Leave);
@@ -132,7 +151,10 @@ mod tests {
     fn what_moves_is_no_more_than_the_share() {
         assert_eq!(select([('a', 100)], 0.5), [], "all the load would move");
         assert_eq!(select([('a', 50), ('b', 50)], 0.5), ['a']);
-        assert_eq!(select([('a', 60), ('b', 30), ('c', 10), ('d', 0)], 0.4), ['b', 'c']);
+        assert_eq!(
+            select([('a', 60), ('b', 30), ('c', 10), ('d', 0)], 0.4),
+            ['b', 'c']
+        );
         assert_eq!(select([('a', 0)], 0.5), []);
     }
 }

@@ -75,8 +75,13 @@ impl Sizing {
     /// Judges the window since the last call, in which tasks took `task_time` in the mean, and begins the next one.
     pub fn judge(&mut self, workers: usize, task_time: Duration) -> Step {
         let looks = f64::from(self.looks.max(1));
-        let (queue, busy, size) = (self.queue as f64 / looks, self.busy as f64 / looks, workers as f64);
-        let rising = task_time >= SHORT && task_time.as_secs_f64() >= self.task_time.as_secs_f64() * RISE;
+        let (queue, busy, size) = (
+            self.queue as f64 / looks,
+            self.busy as f64 / looks,
+            workers as f64,
+        );
+        let rising =
+            task_time >= SHORT && task_time.as_secs_f64() >= self.task_time.as_secs_f64() * RISE;
         (self.looks, self.queue, self.busy, self.task_time) = (0, 0, 0, task_time);
 
         // An eighth at a time, so that a mistake costs little and a real change takes a few seconds.
@@ -105,7 +110,13 @@ mod tests {
 
     const QUICK: Duration = Duration::from_micros(10);
 
-    fn judge(sizing: &mut Sizing, workers: usize, queue: usize, busy: usize, task_time: Duration) -> Step {
+    fn judge(
+        sizing: &mut Sizing,
+        workers: usize,
+        queue: usize,
+        busy: usize,
+        task_time: Duration,
+    ) -> Step {
         while !sizing.is_due() {
             sizing.look(queue, busy);
         }
@@ -115,12 +126,31 @@ mod tests {
     #[test]
     fn each_trigger_grows() {
         let slow = Duration::from_millis(2);
-        assert_eq!(judge(&mut Sizing::new(80, 2), 80, 41, 2, QUICK), Step::Grow(10), "queue above half");
-        assert_eq!(judge(&mut Sizing::new(80, 2), 80, 40, 71, QUICK), Step::Stay);
-        assert_eq!(judge(&mut Sizing::new(80, 2), 80, 0, 72, QUICK), Step::Grow(10), "nine in ten busy");
+        assert_eq!(
+            judge(&mut Sizing::new(80, 2), 80, 41, 2, QUICK),
+            Step::Grow(10),
+            "queue above half"
+        );
+        assert_eq!(
+            judge(&mut Sizing::new(80, 2), 80, 40, 71, QUICK),
+            Step::Stay
+        );
+        assert_eq!(
+            judge(&mut Sizing::new(80, 2), 80, 0, 72, QUICK),
+            Step::Grow(10),
+            "nine in ten busy"
+        );
         let mut sizing = Sizing::new(80, 2);
-        assert_eq!(judge(&mut sizing, 80, 5, 2, slow), Step::Grow(10), "tasks take longer");
-        assert_eq!(judge(&mut sizing, 80, 5, 2, slow), Step::Stay, "but no longer than before");
+        assert_eq!(
+            judge(&mut sizing, 80, 5, 2, slow),
+            Step::Grow(10),
+            "tasks take longer"
+        );
+        assert_eq!(
+            judge(&mut sizing, 80, 5, 2, slow),
+            Step::Stay,
+            "but no longer than before"
+        );
         assert_eq!(judge(&mut sizing, 80, 5, 2, slow * 3 / 2), Step::Grow(10));
     }
 

@@ -52,7 +52,10 @@ impl Suspect {
     ) -> bool {
         let seen = (phase == Phase::Working).then_some((generation, turn));
         if seen.is_none() || seen != self.seen {
-            *self = Self { seen, ..Self::default() };
+            *self = Self {
+                seen,
+                ..Self::default()
+            };
             return false;
         }
         let Some(now) = evidence() else {
@@ -62,7 +65,9 @@ impl Suspect {
         let last = self.last.replace(now);
         let first = *self.first.get_or_insert(now);
         let runs = now.cpu.saturating_sub(first.cpu) >= PERIOD;
-        let waits = last.is_some_and(|last| last.blocked && now.blocked && now.cpu.saturating_sub(last.cpu) < STILL);
+        let waits = last.is_some_and(|last| {
+            last.blocked && now.blocked && now.cpu.saturating_sub(last.cpu) < STILL
+        });
         runs || waits
     }
 }
@@ -72,13 +77,19 @@ mod tests {
     use super::*;
 
     const fn ms(cpu: u64, blocked: bool) -> Evidence {
-        Evidence { cpu: Duration::from_millis(cpu), blocked }
+        Evidence {
+            cpu: Duration::from_millis(cpu),
+            blocked,
+        }
     }
 
     fn looks(evidence: &[Evidence]) -> Vec<bool> {
         let mut suspect = Suspect::new();
         assert!(!suspect.look((1, Phase::Working), 7, || unreachable!("not yet suspect")));
-        evidence.iter().map(|&at| suspect.look((1, Phase::Working), 7, || Some(at))).collect()
+        evidence
+            .iter()
+            .map(|&at| suspect.look((1, Phase::Working), 7, || Some(at)))
+            .collect()
     }
 
     #[test]
@@ -88,13 +99,20 @@ mod tests {
 
     #[test]
     fn one_that_gets_half_a_core_has_twice_the_time() {
-        assert_eq!(looks(&[ms(100, false), ms(105, false), ms(110, false)]), [false, false, true]);
+        assert_eq!(
+            looks(&[ms(100, false), ms(105, false), ms(110, false)]),
+            [false, false, true]
+        );
     }
 
     #[test]
     fn one_that_is_blocked_is_stuck() {
         assert_eq!(looks(&[ms(100, true), ms(100, true)]), [false, true]);
-        assert_eq!(looks(&[ms(100, true), ms(105, true), ms(105, true)]), [false, false, true], "it ran between");
+        assert_eq!(
+            looks(&[ms(100, true), ms(105, true), ms(105, true)]),
+            [false, false, true],
+            "it ran between"
+        );
     }
 
     #[test]
@@ -112,7 +130,10 @@ mod tests {
         assert!(!suspect.look((2, Phase::Working), 99, none));
         assert!(!suspect.look((2, Phase::Working), 99, || Some(ms(5, false))));
         assert!(!suspect.look((2, Phase::Polling), 99, none));
-        assert!(!suspect.look((2, Phase::Polling), 99, none), "a leader that waits is never stuck");
+        assert!(
+            !suspect.look((2, Phase::Polling), 99, none),
+            "a leader that waits is never stuck"
+        );
         assert!(!suspect.look((2, Phase::Working), 99, none));
         assert!(!suspect.look((2, Phase::Working), 99, || None));
         assert!(!suspect.look((2, Phase::Working), 99, none));

@@ -1,0 +1,64 @@
+//! Housekeeping: rounds through all shards that remove what has expired and free what a flush left, in bounded pieces.
+//!
+//! A round walks the log of every shard that has keys with a time to live and notes the next moment at which one is
+//! due. Between rounds nothing happens before that moment, and not more than two rounds a second.
+
+use super::{Shard, Store};
+use crate::Millis;
+use crate::session::Budget;
+
+/// Milliseconds between the starts of two rounds, at least: the memory of an expired key is back within a second.
+const PACE: u64 = 500;
+
+/// The round under way.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// The next shard to visit.
+    shard: usize,
+    /// The earliest moment at which something that was seen is due.
+    due: Option<Millis>,
+    /// When a round may start; nothing before that.
+    next: Millis,
+}
+
+impl Store {
+    /// Does a bounded piece of housekeeping. Returns when there is more to do; `None` where nothing is left to do until
+    /// a command changes that.
+    pub fn tick(&self, now: Millis, mut budget: Budget) -> Option<Millis> {
+        if self.free_one(&mut budget) {
+            return Some(now);
+        }
+        let mut round = self.round.lock();
+        if now < round.next {
+            return Some(round.next);
+        }
+        while round.shard < self.shards() {
+            if budget.is_spent() {
+                return Some(now);
+            }
+            budget.spend(1);
+            if self
+                .lock(round.shard)
+                .sweep(now, &mut budget, &mut round.due)
+            {
+                round.shard += 1;
+            }
+        }
+        let due = round.due;
+        *round = Round {
+            next: now.plus(PACE),
+            ..Round::default()
+        };
+        if !self.garbage.lock().is_empty() {
+            return Some(now);
+        }
+        due.map(|due| due.max(round.next))
+    }
+
+    /// Frees a shard that a flush has put aside, outside every lock; false where there is none.
+    fn free_one(&self, budget: &mut Budget) -> bool {
+        let flushed: Option<Shard> = self.garbage.lock().pop();
+        budget.spend(flushed.as_ref().map_or(0, Shard::len) / 10);
+        flushed.is_some()
+    }
+}
