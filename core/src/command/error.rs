@@ -1,6 +1,7 @@
 //! Why a command was not executed.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::Command;
@@ -44,19 +45,27 @@ impl Error {
     pub fn unknown_command(args: &Args<'_>) -> Self {
         /// As Redis does: so much of a name and of the arguments is echoed.
         const ECHO: usize = 128;
-        let mut echoed = String::new();
+        let mut echoed = Vec::new();
         for arg in args.from(1) {
             if echoed.len() >= ECHO {
                 break;
             }
-            let arg = &arg[..arg.len().min(ECHO - echoed.len())];
-            echoed.push('\'');
-            echoed.push_str(&String::from_utf8_lossy(arg));
-            echoed.push_str("' ");
+            let room = ECHO - echoed.len();
+            echoed.push(b'\'');
+            echoed.extend_from_slice(printed(arg, room));
+            echoed.extend_from_slice(b"' ");
         }
-        let name = args.get(0);
-        let name = String::from_utf8_lossy(&name[..name.len().min(ECHO)]).into_owned();
-        Self::Unknown { name, args: echoed }
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self::Unknown {
+            name: text(printed(args.get(0), ECHO)),
+            args: text(&echoed),
+        }
+    }
+
+    /// The error for an option of EXPIRE that does not exist.
+    pub(super) fn unsupported_option(word: &[u8]) -> Self {
+        let word = String::from_utf8_lossy(printed(word, word.len()));
+        Self::Made(alloc::format!("ERR Unsupported option {word}"))
     }
 
     /// The message as the text dialect gives it, without the leading `ERROR`.
@@ -90,6 +99,12 @@ impl fmt::Display for Error {
             Self::Made(message) => f.write_str(message),
         }
     }
+}
+
+/// What C's `printf` shows of a word, and so Redis in its errors: nothing from a zero byte on, and no more than `most`.
+fn printed(word: &[u8], most: usize) -> &[u8] {
+    let end = memchr::memchr(0, word).unwrap_or(word.len());
+    &word[..end.min(most)]
 }
 
 /// An [`Error`] in the words of the text dialect.

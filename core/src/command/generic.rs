@@ -169,10 +169,7 @@ impl Condition {
                 Some(1) => condition.some = true,
                 Some(2) => condition.earlier = true,
                 Some(_) => condition.later = true,
-                None => {
-                    let word = alloc::string::String::from_utf8_lossy(args.get(index));
-                    return Err(Error::Made(alloc::format!("ERR Unsupported option {word}")));
-                }
+                None => return Err(Error::unsupported_option(args.get(index))),
             }
         }
         if condition.none && (condition.some || condition.earlier || condition.later) {

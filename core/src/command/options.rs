@@ -46,6 +46,57 @@ impl Clock {
     }
 }
 
+/// What the options of SET and GETEX say of the time to live: either one of four times or a word, KEEPTTL or PERSIST.
+pub(super) struct Lifetime {
+    word: &'static str,
+    /// Whether the word was given.
+    pub(super) worded: bool,
+    /// Where a time was given, its kind and the index of the number.
+    time: Option<(Clock, usize)>,
+}
+
+impl Lifetime {
+    pub(super) const fn new(word: &'static str) -> Self {
+        Self {
+            word,
+            worded: false,
+            time: None,
+        }
+    }
+
+    /// Reads the option at `index`; returns how many words it has, 0 where it is none of these. As in Redis, an option
+    /// may repeat, and its last number counts.
+    pub(super) fn read(&mut self, args: &Args<'_>, index: usize) -> usize {
+        if args.is(index, self.word) && self.time.is_none() {
+            self.worded = true;
+            return 1;
+        }
+        match Clock::from_word(args, index) {
+            Some(clock)
+                if index + 1 < args.len()
+                    && !self.worded
+                    && self.time.is_none_or(|(other, _)| other == clock) =>
+            {
+                self.time = Some((clock, index + 1));
+                2
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether anything was said.
+    pub(super) const fn is_given(&self) -> bool {
+        self.worded || self.time.is_some()
+    }
+
+    /// The end of life, where a time was given.
+    pub(super) fn end(&self, exec: &Exec<'_>, args: &Args<'_>) -> Result<Option<Millis>, Error> {
+        self.time
+            .map(|(clock, index)| end_of_life(exec, args, index, clock))
+            .transpose()
+    }
+}
+
 /// The end of life that the word at `index` means, for commands that set a value with it: it must be positive.
 pub(super) fn end_of_life(
     exec: &Exec<'_>,

@@ -3,9 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::options::{self, Clock};
+use super::options::{self, Clock, Lifetime};
 use super::{Error, of_kind};
-use crate::Millis;
 use crate::exec::{Args, Continue, Exec, Outcome, Step};
 use crate::limits;
 use crate::number::{self, LongDouble};
@@ -39,10 +38,8 @@ pub(super) fn send(reply: &mut Reply<'_>, data: Data<'_>) {
 }
 
 /// What SET was asked for besides key and value.
-#[derive(Default)]
 struct SetOptions {
-    expires: Option<Millis>,
-    keep_ttl: bool,
+    lifetime: Lifetime,
     only_new: bool,
     only_existing: bool,
     get: bool,
@@ -50,8 +47,14 @@ struct SetOptions {
 
 impl SetOptions {
     /// Reads the words from `first` on as Redis does.
-    fn parse(exec: &Exec<'_>, args: &Args<'_>, first: usize) -> Result<Self, Error> {
-        let mut options = Self::default();
+    fn parse(args: &Args<'_>, first: usize) -> Result<Self, Error> {
+        let lifetime = Lifetime::new("KEEPTTL");
+        let mut options = Self {
+            lifetime,
+            only_new: false,
+            only_existing: false,
+            get: false,
+        };
         let mut index = first;
         while index < args.len() {
             if args.is(index, "NX") && !options.only_existing {
@@ -60,39 +63,39 @@ impl SetOptions {
                 options.only_existing = true;
             } else if args.is(index, "GET") {
                 options.get = true;
-            } else if args.is(index, "KEEPTTL") && options.expires.is_none() {
-                options.keep_ttl = true;
-            } else if let Some(clock) = Clock::from_word(args, index)
-                && index + 1 < args.len()
-                && options.expires.is_none()
-                && !options.keep_ttl
-            {
-                index += 1;
-                options.expires = Some(options::end_of_life(exec, args, index, clock)?);
             } else {
-                return Err(Error::Syntax);
+                match options.lifetime.read(args, index) {
+                    0 => return Err(Error::Syntax),
+                    words => index += words - 1,
+                }
             }
             index += 1;
         }
         Ok(options)
     }
+
+    /// Whether what is there already does not matter.
+    const fn is_plain(&self) -> bool {
+        !(self.get || self.only_new || self.only_existing || self.lifetime.worded)
+    }
 }
 
 pub(super) fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    let (expires, at) = options::ttl(exec, args, 1)?;
-    let (value, options) = if exec.is_text() {
-        (args.joined(at), SetOptions::default())
+    let (ttl, at) = options::ttl(exec, args, 1)?;
+    let (value, last) = if exec.is_text() {
+        (args.joined(at), args.len())
     } else {
-        (args.get(at), SetOptions::parse(exec, args, at + 1)?)
+        (args.get(at), at + 1)
     };
-    if expires.is_some() && (options.expires.is_some() || options.keep_ttl) {
+    let options = SetOptions::parse(args, last)?;
+    if ttl.is_some() && options.lifetime.is_given() {
         return Err(Error::Syntax);
     }
-    let expires = expires.or(options.expires);
+    let mut expires = ttl.or(options.lifetime.end(exec, args)?);
     let key = exec.key(args);
     let data = NewData::copy(value);
     let shard = exec.shard(&key);
-    if !(options.get || options.only_new || options.only_existing || options.keep_ttl) {
+    if options.is_plain() {
         exec.commit(
             shard,
             &key,
@@ -108,22 +111,16 @@ pub(super) fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let old = shard.get(&key, exec.now);
     if options.get {
         exec.count_read(old.is_some());
-        match of_kind(Kind::String, old)? {
-            Some(item) => send(&mut exec.reply(), item.data),
-            None => exec.reply().null(),
-        }
+        send_or_null(exec, of_kind(Kind::String, old)?);
     }
-    let exists = old.is_some();
-    let expires = if options.keep_ttl {
-        old.and_then(|item| item.expires)
-    } else {
-        expires
-    };
-    let write = if exists {
+    let write = if old.is_some() {
         !options.only_new
     } else {
         !options.only_existing
     };
+    if options.lifetime.worded {
+        expires = old.and_then(|item| item.expires);
+    }
     if write {
         exec.commit(
             shard,
@@ -143,6 +140,14 @@ pub(super) fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         }
     }
     Ok(Step::Done)
+}
+
+/// Replies with a string, if there is one.
+fn send_or_null(exec: &mut Exec<'_>, item: Option<Item<'_>>) {
+    match item {
+        Some(item) => send(&mut exec.reply(), item.data),
+        None => exec.reply().null(),
+    }
 }
 
 pub(super) fn setnx(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
@@ -182,22 +187,18 @@ pub(super) fn psetex(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     set_with(exec, args, Clock::Millis)
 }
 
-/// Replies with the string under `key`, then changes the key: GETSET, GETDEL, GETEX.
+/// Replies with the string under the first key, then changes the key, if there is one.
 fn get_and(
     exec: &mut Exec<'_>,
     args: &Args<'_>,
-    effect: impl FnOnce(&Item<'_>) -> Option<Effect<'static>>,
+    effect: impl FnOnce(&Exec<'_>) -> Result<Option<Effect<'static>>, Error>,
 ) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
     let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
     exec.count_read(old.is_some());
-    let Some(item) = old else {
-        exec.reply().null();
-        return Ok(Step::Done);
-    };
-    send(&mut exec.reply(), item.data);
-    let effect = effect(&item);
+    let effect = if old.is_some() { effect(exec)? } else { None };
+    send_or_null(exec, old);
     if let Some(effect) = effect {
         exec.commit(shard, &key, effect);
     }
@@ -210,10 +211,7 @@ pub(super) fn getset(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let shard = exec.shard(&key);
     let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
     exec.count_read(old.is_some());
-    match old {
-        Some(item) => send(&mut exec.reply(), item.data),
-        None => exec.reply().null(),
-    }
+    send_or_null(exec, old);
     exec.commit(
         shard,
         &key,
@@ -227,20 +225,23 @@ pub(super) fn getset(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 }
 
 pub(super) fn getdel(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    get_and(exec, args, |_| Some(Effect::Delete))
+    get_and(exec, args, |_| Ok(Some(Effect::Delete)))
 }
 
 pub(super) fn getex(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    let expires = match args.len() {
-        2 => None,
-        3 if args.is(2, "PERSIST") => Some(None),
-        4 => {
-            let clock = Clock::from_word(args, 2).ok_or(Error::Syntax)?;
-            Some(Some(options::end_of_life(exec, args, 3, clock)?))
+    let mut lifetime = Lifetime::new("PERSIST");
+    let mut index = 2;
+    while index < args.len() {
+        match lifetime.read(args, index) {
+            0 => return Err(Error::Syntax),
+            words => index += words,
         }
-        _ => return Err(Error::Syntax),
-    };
-    get_and(exec, args, |_| expires.map(Effect::Expire))
+    }
+    // As in Redis, a time is looked at only where there is a string to get it.
+    get_and(exec, args, |exec| {
+        let end = lifetime.end(exec, args)?;
+        Ok(lifetime.is_given().then_some(Effect::Expire(end)))
+    })
 }
 
 pub(super) fn mget(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {

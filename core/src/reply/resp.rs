@@ -86,8 +86,18 @@ pub(super) fn error(out: &mut Output, message: &[u8]) {
     out.put(b"\r\n");
 }
 
-/// The message with a space for each CR and LF, as Redis does it.
+/// The message with a space for each CR and LF, none of them at its ends, as Redis does it.
 pub(super) fn one_line(out: &mut Output, message: &[u8]) {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let start = message
+        .iter()
+        .position(|byte| !is_end(byte))
+        .unwrap_or(message.len());
+    let end = message
+        .iter()
+        .rposition(|byte| !is_end(byte))
+        .map_or(start, |last| last + 1);
+    let message = &message[start..end];
     for (i, part) in message
         .split(|byte| matches!(byte, b'\r' | b'\n'))
         .enumerate()
