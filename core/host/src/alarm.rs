@@ -1,13 +1,13 @@
 //! A thread that works while there is something to watch, and sleeps for good while there is not.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::lane::sync::AtomicBool;
+use crate::lane::sync::{AtomicBool, fence};
 
-/// Whether somebody watches. The watcher dozes off, then looks once more; those it watches act, then touch. Both
-/// orders are sequentially consistent, so either the watcher sees the act or the one who acted finds it dozing.
+/// Whether somebody watches. The watcher dozes off, then looks once more; those it watches act, then touch. There is
+/// a full fence in the middle of both, so either the watcher sees the act or the one who acted finds it dozing.
 #[derive(Debug)]
 pub(crate) struct Doze(AtomicBool);
 
@@ -20,19 +20,21 @@ impl Default for Doze {
 impl Doze {
     /// The watcher is about to sleep. It must look once more before it does.
     pub(crate) fn off(&self) {
-        self.0.store(true, SeqCst);
+        self.0.store(true, Relaxed);
+        fence(SeqCst);
     }
 
     /// The watcher is up.
     pub(crate) fn up(&self) {
-        self.0.store(false, SeqCst);
+        self.0.store(false, Relaxed);
     }
 
     /// Something was done that should be watched. True, to one caller, means that the watcher must be woken. A line
     /// that stays in every core's cache while the watcher is up.
     #[inline]
     pub(crate) fn touch(&self) -> bool {
-        self.0.load(SeqCst) && self.0.swap(false, SeqCst)
+        fence(SeqCst);
+        self.0.load(Relaxed) && self.0.swap(false, AcqRel)
     }
 }
 

@@ -6,6 +6,8 @@
 //! leader learns of it at its next step and must go without polling. A leader that polls is never stuck, so it need
 //! not be deposed.
 //!
+//! Whoever becomes the poller passes a full fence, so that it sees all mail whose sender has not seen it poll.
+//!
 //! ```text
 //!              claim                work               depose (by a watcher, for a spare)
 //! Vacant(g) ─────────▶ Polling(g+1) ────▶ Working(g+1) ──────────────────────────────▶ Polling(g+2)
@@ -13,9 +15,9 @@
 //!                                   rest
 //! ```
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
-use super::sync::AtomicU64;
+use super::sync::{AtomicU64, fence};
 
 /// What the leader of a lane does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,62 +61,57 @@ impl Lease {
 
     /// Takes the lead where there is none; the lane is Polling then.
     pub fn claim(&self) -> Option<Hold> {
-        let seen = self.0.load(SeqCst);
-        let (generation, phase) = parts(seen);
-        if phase != Phase::Vacant {
-            return None;
+        match self.peek() {
+            (generation, Phase::Vacant) => self.succeed(generation, Phase::Vacant),
+            _ => None,
         }
-        let next = generation + 1;
-        self.0
-            .compare_exchange(seen, word(next, Phase::Polling), SeqCst, SeqCst)
-            .ok()
-            .map(|_| Hold(next))
     }
 
     /// Polling → Working: the leader stops waiting.
     pub fn work(&self, hold: &Hold) {
         // A lane that is Polling cannot be deposed, so nobody else writes.
-        self.0.store(word(hold.0, Phase::Working), SeqCst);
+        self.0.store(word(hold.0, Phase::Working), Release);
     }
 
     /// Working → Polling: the leader is about to wait. False means that it was deposed: it must not poll, and must
     /// not touch what the lane's leader alone may touch.
     #[must_use]
     pub fn rest(&self, hold: &Hold) -> bool {
-        let working = word(hold.0, Phase::Working);
-        self.0
-            .compare_exchange(working, word(hold.0, Phase::Polling), SeqCst, SeqCst)
-            .is_ok()
+        self.change(word(hold.0, Phase::Working), word(hold.0, Phase::Polling))
     }
 
     /// Whether the holder is still the leader.
     #[must_use]
     pub fn holds(&self, hold: &Hold) -> bool {
-        parts(self.0.load(SeqCst)).0 == hold.0
+        self.peek().0 == hold.0
     }
 
     /// Gives the lead up; where the holder was deposed, nothing changes.
     pub fn vacate(&self, hold: Hold) {
-        let working = word(hold.0, Phase::Working);
-        let _ = self
-            .0
-            .compare_exchange(working, word(hold.0, Phase::Vacant), SeqCst, SeqCst);
+        self.change(word(hold.0, Phase::Working), word(hold.0, Phase::Vacant));
     }
 
     /// Replaces the leader of `generation`, if it is Working, by the caller's spare. The lane is Polling then.
     pub fn depose(&self, generation: u64) -> Option<Hold> {
-        let working = word(generation, Phase::Working);
+        self.succeed(generation, Phase::Working)
+    }
+
+    fn succeed(&self, generation: u64, phase: Phase) -> Option<Hold> {
         let next = generation + 1;
-        self.0
-            .compare_exchange(working, word(next, Phase::Polling), SeqCst, SeqCst)
-            .ok()
-            .map(|_| Hold(next))
+        self.change(word(generation, phase), word(next, Phase::Polling))
+            .then_some(Hold(next))
+    }
+
+    fn change(&self, from: u64, to: u64) -> bool {
+        let changed = self.0.compare_exchange(from, to, AcqRel, Relaxed).is_ok();
+        fence(SeqCst);
+        changed
     }
 
     /// Generation and phase at this moment.
     #[must_use]
     pub fn peek(&self) -> (u64, Phase) {
-        parts(self.0.load(SeqCst))
+        parts(self.0.load(Acquire))
     }
 }
 

@@ -1,25 +1,26 @@
 //! How other threads reach a lane's leader: new connections, connections that a deposed leader brings back, the end.
 //!
 //! The leader sleeps in a poller, so mail may need a notification, which costs a system call; a leader that works
-//! looks into the mailbox before it polls again, so it needs none. Two orders meet here, and both must be sequentially
-//! consistent:
+//! looks into the mailbox before it polls again, so it needs none. Two orders meet here, each with a full fence in the
+//! middle:
 //!
 //! ```text
-//! sender: fill the mailbox, then read the lease        leader: rest (write the lease), then read the mailbox
+//! sender: fill the mailbox, fence, read the lease      leader: rest (write the lease), fence, read the mailbox
 //! ```
 //!
 //! One of them sees the other, so a lane is never Polling with mail and without a notification on its way. `notified`
 //! saves the system call where one is on its way already.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
 
-use super::sync::{AtomicBool, Mutex, lock};
+use super::sync::{AtomicBool, Mutex, fence, lock};
 use super::{Lease, Phase};
 
 /// Mail for the leader of one lane.
 #[derive(Debug)]
 pub struct Mailbox<T> {
     queue: Mutex<Vec<T>>,
+    /// Whether something is in the queue; changes under its lock.
     filled: AtomicBool,
     notified: AtomicBool,
 }
@@ -44,23 +45,28 @@ impl<T> Mailbox<T> {
     /// Puts `items` in. True means that the caller must now notify the lane's poller.
     #[must_use]
     pub fn post(&self, items: impl IntoIterator<Item = T>, lease: &Lease) -> bool {
-        lock(&self.queue).extend(items);
-        self.filled.store(true, SeqCst);
-        lease.peek().1 == Phase::Polling && !self.notified.swap(true, SeqCst)
+        {
+            let mut queue = lock(&self.queue);
+            queue.extend(items);
+            self.filled.store(true, Release);
+        }
+        fence(SeqCst);
+        lease.peek().1 == Phase::Polling && !self.notified.swap(true, AcqRel)
     }
 
     /// Whether nothing is in it. The leader asks between resting and waiting, and does not wait if this is false.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.filled.load(SeqCst)
+        !self.filled.load(Acquire)
     }
 
     /// Takes everything out, into `to`. Where the poller was notified, its notification must be cleared before this.
     pub fn take(&self, to: &mut Vec<T>) {
-        self.notified.store(false, SeqCst);
-        if self.filled.swap(false, SeqCst) {
-            to.append(&mut lock(&self.queue));
-        }
+        // A swap, to see the mail of those who saw the flag raised and left the notification to another.
+        self.notified.swap(false, AcqRel);
+        let mut queue = lock(&self.queue);
+        self.filled.store(false, Release);
+        to.append(&mut queue);
     }
 }
 

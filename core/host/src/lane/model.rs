@@ -1,1 +1,212 @@
+//! The protocols between threads, in all their interleavings:
+//! `RUSTFLAGS="--cfg loom" cargo test -p ant-cache-host --release lane_model`.
+//!
+//! What a lane's leader does in `runtime-std` is done here by hand, with a flag for the poller's bell and a counter
+//! for what a connection's return arranges.
 
+mod lane_model {
+    use std::sync::atomic::Ordering::SeqCst;
+
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use crate::alarm::Doze;
+    use crate::lane::sync::{AtomicBool, AtomicU64, Mutex, lock};
+    use crate::lane::{Hold, Lease, Mailbox, Phase};
+
+    /// One connection's place.
+    #[derive(Default)]
+    struct Place {
+        /// Whether the connection is here and not in a turn.
+        here: bool,
+        /// How often it was put back and arranged for.
+        returned: u32,
+        /// Whether it is in the round: the leader must not wait.
+        round: bool,
+    }
+
+    #[derive(Default)]
+    struct Lane {
+        lease: Lease,
+        mail: Mailbox<&'static str>,
+        place: Mutex<Place>,
+        bell: AtomicBool,
+        pollers: AtomicU64,
+    }
+
+    impl Lane {
+        fn post(&self, letter: &'static str) {
+            if self.mail.post([letter], &self.lease) {
+                self.bell.swap(true, SeqCst);
+            }
+        }
+
+        /// The leader waits, unless there is something to do. True means that it was woken, or did not wait.
+        fn poll(&self) -> bool {
+            let round = lock(&self.place).round;
+            if round || !self.mail.is_empty() {
+                return true;
+            }
+            assert_eq!(self.pollers.fetch_add(1, SeqCst), 0, "two pollers");
+            let woken = self.bell.swap(false, SeqCst);
+            self.pollers.fetch_sub(1, SeqCst);
+            woken
+        }
+
+        /// Cycles until the leader would wait for ever, or is deposed. True means that it waits.
+        fn lead(&self, hold: &Hold, got: &mut Vec<&'static str>) -> bool {
+            while self.poll() {
+                self.lease.work(hold);
+                {
+                    let mut place = lock(&self.place);
+                    if !self.lease.holds(hold) {
+                        return false;
+                    }
+                    place.round = false;
+                    let from = got.len();
+                    self.mail.take(got);
+                    if got[from..].contains(&"back") {
+                        assert!(!place.here, "it came back twice");
+                        (place.here, place.returned) = (true, place.returned + 1);
+                    }
+                }
+                if !self.lease.rest(hold) {
+                    return false;
+                }
+            }
+            true
+        }
+
+        /// What a leader does after the turn of a connection that it had taken. False means that it was deposed.
+        fn put_back(&self, hold: &Hold) -> bool {
+            {
+                let mut place = lock(&self.place);
+                if self.lease.holds(hold) {
+                    *place = Place {
+                        here: true,
+                        returned: place.returned + 1,
+                        round: true,
+                    };
+                    return true;
+                }
+            }
+            self.post("back");
+            false
+        }
+    }
+
+    #[test]
+    fn mail_never_waits_for_a_leader_that_waits() {
+        // Three threads: every bug known needs one involuntary switch or two, and with no bound this takes minutes.
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let lane = Arc::new(Lane::default());
+            let senders = ["a", "b"].map(|letter| {
+                let lane = Arc::clone(&lane);
+                thread::spawn(move || lane.post(letter))
+            });
+            let hold = lane.lease.claim().unwrap();
+            let mut got = Vec::new();
+            assert!(lane.lead(&hold, &mut got));
+            for sender in senders {
+                sender.join().unwrap();
+            }
+            assert!(
+                lane.mail.is_empty() || lane.bell.load(SeqCst),
+                "Polling, with mail, without a notification"
+            );
+            lane.lead(&hold, &mut got);
+            got.sort_unstable();
+            assert_eq!(got, ["a", "b"], "each letter arrives once");
+        });
+    }
+
+    #[test]
+    fn a_deposed_leader_gives_its_connection_back_once() {
+        loom::model(|| {
+            let lane = Arc::new(Lane::default());
+            let old = lane.lease.claim().unwrap();
+            lane.lease.work(&old);
+            let generation = old.generation();
+            // The old leader is in the connection's turn.
+            let turn = thread::spawn({
+                let lane = Arc::clone(&lane);
+                move || {
+                    let leads = lane.put_back(&old)
+                        && lane.lease.rest(&old)
+                        && lane.lead(&old, &mut Vec::new());
+                    leads.then_some(old)
+                }
+            });
+            // The monitor, and then the spare.
+            let new = lane
+                .lease
+                .depose(generation)
+                .filter(|new| lane.lead(new, &mut Vec::new()));
+            let old = turn.join().unwrap();
+            assert!(old.is_none() || new.is_none(), "two leaders");
+            let leader = new.or(old).expect("a leader");
+            {
+                let place = lock(&lane.place);
+                let rests = lane.mail.is_empty() && !place.round;
+                assert!(
+                    rests || lane.bell.load(SeqCst),
+                    "the leader sleeps though there is something to do"
+                );
+            }
+            assert!(lane.lead(&leader, &mut Vec::new()));
+            let place = lock(&lane.place);
+            assert!(place.here);
+            assert_eq!(
+                place.returned, 1,
+                "exactly one side arranges what the connection wants"
+            );
+        });
+    }
+
+    #[test]
+    fn a_leader_is_deposed_once() {
+        loom::model(|| {
+            let lease = Arc::new(Lease::new());
+            let hold = lease.claim().unwrap();
+            lease.work(&hold);
+            let generation = hold.generation();
+            let other = thread::spawn({
+                let lease = Arc::clone(&lease);
+                move || lease.depose(generation).is_some()
+            });
+            let deposed = lease.depose(generation).is_some();
+            let rested = lease.rest(&hold);
+            let outcomes = [deposed, other.join().unwrap(), rested];
+            assert_eq!(
+                outcomes.iter().filter(|won| **won).count(),
+                1,
+                "{outcomes:?}"
+            );
+        });
+    }
+
+    #[test]
+    fn a_watcher_never_sleeps_while_a_leader_works() {
+        loom::model(|| {
+            let shared = Arc::new((Lease::new(), Doze::default()));
+            let hold = shared.0.claim().unwrap();
+            let watcher = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || {
+                    shared.1.off();
+                    let sleeps = shared.0.peek().1 != Phase::Working;
+                    if !sleeps {
+                        shared.1.up();
+                    }
+                    sleeps
+                }
+            });
+            shared.0.work(&hold);
+            let woken = shared.1.touch();
+            let sleeps = watcher.join().unwrap();
+            assert!(!sleeps || woken, "nobody watches");
+        });
+    }
+}
