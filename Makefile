@@ -34,5 +34,7 @@ bench:
 
 lint:
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path examples/no_std/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --manifest-path examples/no_std/Cargo.toml --target-dir $(TARGET)/no_std --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
