@@ -5,7 +5,8 @@ use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
-use ant_cache_core::Service;
+use ant_cache_core::service::Options;
+use ant_cache_host::process::random_bits;
 use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
 use ant_cache_runtime_std::{Pooled, Single};
 
@@ -28,7 +29,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             shutdown.trigger();
         }
     });
-    let host = Arc::new(Host::new(Service::new(Default::default()), Clock::system()));
+    let options = Options {
+        seed: random_bits(),
+        ..Options::default()
+    };
+    let host = Arc::new(Host::new(options, Clock::system()));
     match architecture.as_str() {
         "single" => Single::default().serve(host, listeners, shutdown)?,
         "pooled" => Pooled::new(workers).serve(host, listeners, shutdown)?,

@@ -2,21 +2,16 @@
 
 mod args;
 mod descriptors;
+mod host;
 mod signals;
 
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
-use ant_cache_core::Service;
-use ant_cache_core::facts::{Fact, Section};
-use ant_cache_core::service::Options;
 use ant_cache_host::config::{self, Architecture, Level, Runtime as RuntimeName, Settings};
-use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
+use ant_cache_host::{Listeners, Runtime, Shutdown};
 use ant_cache_runtime_std::{Pooled, Single};
 use tracing::level_filters::LevelFilter;
 
@@ -53,7 +48,7 @@ fn start(args: Args) -> Result<(), String> {
     let listeners = listen(&settings)?;
     let shutdown = Shutdown::new().map_err(|error| format!("cannot start: {error}"))?;
     signals::trigger(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
-    let host = host(&settings, &listeners);
+    let host = host::host(&settings, &listeners);
     let &Settings {
         workers,
         stack_size,
@@ -118,59 +113,6 @@ fn listen(settings: &Settings) -> Result<Listeners, String> {
         listeners.unix(path).map_err(|error| error.to_string())?;
     }
     Ok(listeners)
-}
-
-fn host(settings: &Settings, listeners: &Listeners) -> Arc<Host> {
-    let clock = Clock::system();
-    let service = Service::new(Options {
-        // The standard library's hash, keyed by random bits of the system: as unpredictable as those.
-        seed: RandomState::new().hash_one("ant-cache"),
-        started: clock.now(),
-        settings: live(settings),
-        facts: facts(settings, listeners),
-        ..Options::default()
-    });
-    Arc::new(Host::new(service, clock))
-}
-
-/// The settings that can change while the server runs, as they are at the start.
-fn live(settings: &Settings) -> ant_cache_core::settings::Settings {
-    let millis = |timeout: Option<Duration>| {
-        timeout.map_or(0, |time| {
-            u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-        })
-    };
-    let live = ant_cache_core::settings::Settings::default();
-    live.set_password(
-        settings
-            .password
-            .as_ref()
-            .map(|password| password.reveal().to_vec()),
-    );
-    live.set_max_connections(settings.max_connections);
-    live.set_send_timeout(millis(settings.send_timeout));
-    live.set_idle_timeout(millis(settings.idle_timeout));
-    live
-}
-
-/// What INFO tells about this process.
-fn facts(settings: &Settings, listeners: &Listeners) -> Vec<Fact> {
-    let port = listeners
-        .iter()
-        .find_map(|listener| listener.address())
-        .map_or(0, |address| address.port());
-    let executable = std::env::current_exe().map(|path| path.display().to_string());
-    vec![
-        Fact::new(Section::Server, "process_id", std::process::id()),
-        Fact::new(Section::Server, "tcp_port", port),
-        Fact::new(
-            Section::Server,
-            "executable",
-            executable.unwrap_or_default(),
-        ),
-        Fact::new(Section::Antcache, "runtime", settings.runtime),
-        Fact::new(Section::Antcache, "architecture", settings.architecture),
-    ]
 }
 
 /// The one line of a start that went well.

@@ -1,6 +1,6 @@
 //! A server's life from its ready line to its end.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use super::child::{Server, scratch};
@@ -71,4 +71,27 @@ fn it_outlives_whoever_read_its_log() {
     // Stopping is logged.
     server.signal(Signal::TERM);
     assert_eq!(server.exit_code(), Some(0));
+}
+
+/// A client that takes nothing keeps a stopping server busy until the grace ends.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for architecture in ARCHITECTURES {
+        let mut server = Server::start(&["--port", "0", "--server", architecture]);
+        let mut client = server.connect();
+        // Far more than the system's buffers hold.
+        let value = "x".repeat(1 << 20);
+        client
+            .write_all(format!("SET key {value}\n").as_bytes())
+            .unwrap();
+        client.read_exact(&mut [0; 3]).unwrap();
+        client.write_all(&b"GET key\n".repeat(64)).unwrap();
+        client.read_exact(&mut [0]).unwrap();
+        server.signal(Signal::TERM);
+        let mut line = String::new();
+        server.log.as_mut().unwrap().read_line(&mut line).unwrap();
+        assert!(line.contains("stopping"), "{line}");
+        server.signal(Signal::TERM);
+        assert_eq!(server.exit_code(), Some(128 + Signal::TERM.as_raw()));
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use ant_cache_core::service::Refused;
+use ant_cache_core::service::{Options, Refused};
 use ant_cache_core::{Millis, Service};
 
+use crate::facts::{HostGauges, facts};
 use crate::lane::PoolStats;
 use crate::{Clock, Link};
 
@@ -13,17 +14,22 @@ use crate::{Clock, Link};
 pub struct Host {
     service: Arc<Service>,
     clock: Clock,
-    pool: PoolStats,
+    pool: Arc<PoolStats>,
 }
 
 impl Host {
-    /// A host of `service` that lives by `clock`.
+    /// A host of a new service that lives by `clock` and starts now. To the facts in `options` it adds its own: of the
+    /// machine, the process and the worker pool.
     #[must_use]
-    pub fn new(service: Arc<Service>, clock: Clock) -> Self {
+    pub fn new(mut options: Options, clock: Clock) -> Self {
+        let pool = Arc::<PoolStats>::default();
+        options.started = clock.now();
+        options.facts.extend(facts());
+        options.gauges = Some(Arc::new(HostGauges(Arc::clone(&pool))));
         Self {
-            service,
+            service: Service::new(options),
             clock,
-            pool: PoolStats::default(),
+            pool,
         }
     }
 
@@ -41,7 +47,7 @@ impl Host {
 
     /// The worker pool's numbers; all zero where the architecture has none.
     #[must_use]
-    pub const fn pool(&self) -> &PoolStats {
+    pub fn pool(&self) -> &PoolStats {
         &self.pool
     }
 

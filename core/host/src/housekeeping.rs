@@ -68,17 +68,14 @@ impl Housekeeper {
 mod tests {
     use std::sync::Arc;
 
-    use ant_cache_core::{Millis, Service};
+    use ant_cache_core::Millis;
 
     use super::*;
     use crate::Clock;
 
     #[test]
     fn it_stops_when_told_asleep_or_not() {
-        let host = Arc::new(Host::new(
-            Service::new(Default::default()),
-            Clock::manual(Millis(0)),
-        ));
+        let host = Arc::new(Host::new(Default::default(), Clock::manual(Millis(0))));
         for nudges in [0, 1, 100] {
             let keeper = Arc::new(Housekeeper::new());
             let thread = std::thread::spawn({

@@ -10,6 +10,7 @@ mod alarm;
 mod buffers;
 mod clock;
 pub mod config;
+mod facts;
 mod host;
 mod housekeeping;
 pub mod lane;

@@ -1,6 +1,7 @@
 //! What the kernel knows of a process and of the machine, and what it lets a process have.
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::time::Duration;
 
@@ -79,6 +80,12 @@ pub fn raise_file_limit() -> Option<u64> {
     }
 }
 
+/// Bits that nobody outside can predict: the standard library's hash, keyed by random bits of the system.
+#[must_use]
+pub fn random_bits() -> u64 {
+    RandomState::new().hash_one("ant-cache")
+}
+
 /// The memory of the machine in bytes.
 #[must_use]
 pub fn physical_memory() -> u64 {
@@ -104,5 +111,10 @@ mod tests {
         assert!(0 < own.resident && own.resident < physical_memory());
         assert!(Usage::of(std::process::id()).unwrap().cpu() >= own.cpu());
         assert!(Usage::of(u32::MAX).is_err());
+    }
+
+    #[test]
+    fn random_bits_differ() {
+        assert_ne!(random_bits(), random_bits());
     }
 }

@@ -43,7 +43,7 @@ pub struct Stream(OwnedFd);
 impl Stream {
     /// Seconds without traffic after which the kernel asks whether the peer is still there: a peer that vanished
     /// (power, network) would otherwise hold its connection for ever.
-    const KEEPALIVE: Duration = Duration::from_secs(300);
+    pub const KEEPALIVE: Duration = Duration::from_secs(300);
 
     /// Takes a TCP connection and sets it up: no delay for small replies, keepalive.
     ///

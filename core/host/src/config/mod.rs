@@ -55,11 +55,12 @@ pub fn load<'a>(
     let last = |values: &[(&str, String)]| {
         let config = values.iter().rev().find(|(name, _)| *name == CONFIG);
         config
-            .map(|(_, path)| path.clone())
-            .filter(|path| !path.is_empty())
+            .map(|(_, path)| PathBuf::from(path))
+            .filter(|path| !path.as_os_str().is_empty())
     };
-    if let Some(path) = last(&flags).or_else(|| last(&variables)) {
-        file::read(&PathBuf::from(path), &mut layers)?;
+    let config_file = last(&flags).or_else(|| last(&variables));
+    if let Some(path) = &config_file {
+        file::read(path, &mut layers)?;
     }
     for (source, values) in [(Source::Environment, variables), (Source::Flag, flags)] {
         for (name, value) in values {
@@ -72,7 +73,7 @@ pub fn load<'a>(
             setting.set(&mut layers, &Scalar::Text(value), &source)?;
         }
     }
-    let settings = layers.resolve()?;
+    let settings = layers.resolve(config_file)?;
     Ok((layers, settings))
 }
 

@@ -41,13 +41,15 @@ pub struct Settings {
     pub send_timeout: Option<Duration>,
     /// How much is logged.
     pub log_level: Level,
+    /// The file that was read.
+    pub config_file: Option<PathBuf>,
     /// What should be said at the start, a line each: settings that have no effect, or are risky.
     pub warnings: Vec<String>,
 }
 
 impl Layers {
     /// Decides what follows from several settings together, and notes it here too.
-    pub(super) fn resolve(&mut self) -> Result<Settings, Error> {
+    pub(super) fn resolve(&mut self, config_file: Option<PathBuf>) -> Result<Settings, Error> {
         let mut warnings = Vec::new();
         if self.password.source == Source::Flag && self.password.value.0.is_some() {
             warnings.push(
@@ -83,6 +85,7 @@ impl Layers {
             idle_timeout: self.idle_timeout.value.0,
             send_timeout: self.send_timeout.value.0,
             log_level: self.log_level.value,
+            config_file,
             warnings,
         })
     }

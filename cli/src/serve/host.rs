@@ -1,0 +1,84 @@
+//! The host of a server that runs with certain settings.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ant_cache_core::facts::{Fact, Section};
+use ant_cache_core::service::Options;
+use ant_cache_core::settings::Settings as LiveSettings;
+use ant_cache_host::config::Settings;
+use ant_cache_host::process::random_bits;
+use ant_cache_host::{Clock, Host, Listener, Listeners, Stream};
+
+/// Makes the service and its host.
+pub(super) fn host(settings: &Settings, listeners: &Listeners) -> Arc<Host> {
+    let options = Options {
+        seed: random_bits(),
+        settings: live(settings),
+        facts: facts(settings, port(listeners)),
+        fixed: fixed(settings, port(listeners)),
+        ..Options::default()
+    };
+    Arc::new(Host::new(options, Clock::system()))
+}
+
+/// The TCP port, which the system may have chosen.
+fn port(listeners: &Listeners) -> u16 {
+    listeners
+        .iter()
+        .find_map(Listener::address)
+        .map_or(0, |address| address.port())
+}
+
+/// The settings that can change while the server runs, as they are at the start.
+fn live(settings: &Settings) -> LiveSettings {
+    let live = LiveSettings::default();
+    live.set_password(
+        settings
+            .password
+            .as_ref()
+            .map(|password| password.reveal().to_vec()),
+    );
+    live.set_max_connections(settings.max_connections);
+    live.set_send_timeout(millis(settings.send_timeout));
+    live.set_idle_timeout(millis(settings.idle_timeout));
+    live
+}
+
+/// A timeout in milliseconds; 0 for none.
+fn millis(timeout: Option<Duration>) -> u64 {
+    timeout.map_or(0, |time| {
+        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// What INFO tells of this program and its settings.
+fn facts(settings: &Settings, port: u16) -> Vec<Fact> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let config = settings.config_file.as_deref().unwrap_or(Path::new(""));
+    // A relative path means nothing to whoever asks. The empty one stays empty.
+    let config = std::path::absolute(config).unwrap_or_default();
+    vec![
+        Fact::new(Section::Server, "tcp_port", port),
+        Fact::new(Section::Server, "executable", program.display()),
+        Fact::new(Section::Server, "config_file", config.display()),
+        Fact::new(Section::Memory, "mem_allocator", "libc"),
+        Fact::new(Section::Antcache, "runtime", settings.runtime),
+        Fact::new(Section::Antcache, "architecture", settings.architecture),
+    ]
+}
+
+/// What CONFIG GET tells of what was fixed at the start.
+fn fixed(settings: &Settings, port: u16) -> Vec<(&'static str, String)> {
+    let socket = settings
+        .unix_socket
+        .as_ref()
+        .map(|path| path.display().to_string());
+    vec![
+        ("bind", settings.host.clone()),
+        ("port", port.to_string()),
+        ("unixsocket", socket.unwrap_or_default()),
+        ("tcp-keepalive", Stream::KEEPALIVE.as_secs().to_string()),
+    ]
+}
