@@ -27,7 +27,7 @@ test-models:
 # The program from outside, by a stock client.
 test-python: test-tools
 	$(CARGO) build --package ant-cache-cli
-	$(PYTHON) -m pytest -p no:cacheprovider --server $(TARGET)/debug/ant-cache-cli tests/python
+	$(PYTHON) -m pytest --rootdir tests/python -p no:cacheprovider --server $(TARGET)/debug/ant-cache-cli tests/python
 
 bench:
 	$(CARGO) bench --workspace

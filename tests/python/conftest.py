@@ -30,9 +30,21 @@ class Server:
         assert self.process.wait(timeout=30) == 0
 
 
+@pytest.fixture
+def start(request):
+    """Starts servers with the words that it is given; they must end well."""
+    servers = []
+
+    def start(*words):
+        servers.append(Server(request.config.getoption("--server"), *words))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
 @pytest.fixture(params=["single", "pooled"])
-def server(request):
+def server(request, start):
     """An empty server of each architecture."""
-    server = Server(request.config.getoption("--server"), "--server", request.param)
-    yield server
-    server.stop()
+    return start("--server", request.param)
