@@ -15,6 +15,8 @@ pub struct Host {
     service: Arc<Service>,
     clock: Clock,
     pool: Arc<PoolStats>,
+    #[cfg(feature = "faults")]
+    fault: Option<fn(&[u8])>,
 }
 
 impl Host {
@@ -30,6 +32,8 @@ impl Host {
             service: Service::new(options),
             clock,
             pool,
+            #[cfg(feature = "faults")]
+            fault: None,
         }
     }
 
@@ -56,6 +60,17 @@ impl Host {
     /// # Errors
     /// [`Refused`] when there are too many: send [`Refused::REPLY`] and close.
     pub fn connect(&self, now: Millis) -> Result<Link, Refused> {
-        Ok(Link::new(self.service.connect(now)?, now))
+        let link = Link::new(self.service.connect(now)?, now);
+        #[cfg(feature = "faults")]
+        let link = link.with_fault(self.fault);
+        Ok(link)
+    }
+
+    /// For tests: calls `fault` in every turn of every connection, with the bytes that wait for it.
+    #[cfg(feature = "faults")]
+    #[must_use]
+    pub fn with_fault(mut self, fault: fn(&[u8])) -> Self {
+        self.fault = Some(fault);
+        self
     }
 }

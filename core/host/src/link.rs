@@ -65,7 +65,7 @@ pub struct Link {
     /// The end of [`LINGER`], once the last byte is sent.
     lingers: Option<Millis>,
     #[cfg(feature = "faults")]
-    pub(crate) fault: Option<fn(&[u8])>,
+    fault: Option<fn(&[u8])>,
 }
 
 impl Link {
@@ -83,6 +83,12 @@ impl Link {
             #[cfg(feature = "faults")]
             fault: None,
         }
+    }
+
+    #[cfg(feature = "faults")]
+    pub(crate) fn with_fault(mut self, fault: Option<fn(&[u8])>) -> Self {
+        self.fault = fault;
+        self
     }
 
     /// Reads once. True means that something arrived, were it only the end.
