@@ -1,4 +1,4 @@
-//! The limits that both dialects share, each with its reason. `docs/PROTOCOL.md` §3 is the page for users.
+//! The limits that both dialects share, each with its reason. Users find them in `docs/PROTOCOL.md`.
 
 /// The longest request, in bytes on the wire. Past it the request gets an error and the connection closes.
 pub const MAX_REQUEST: usize = 64 << 20;

@@ -2,11 +2,12 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use super::Error;
+use super::error::echoed;
 use super::subcommand::{self, Subcommand};
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::settings::Settings;
@@ -204,7 +205,7 @@ fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         let Some(parameter) = parameters.iter().find(|one| one.is_named(args.get(index))) else {
             return Err(Error::Made(format!(
                 "ERR Unknown option or number of arguments for CONFIG SET - '{}'",
-                String::from_utf8_lossy(args.get(index))
+                echoed(args.get(index))
             )));
         };
         if named

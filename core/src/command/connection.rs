@@ -6,6 +6,7 @@ use alloc::string::String;
 use core::hint::black_box;
 
 use super::Error;
+use super::error::echoed;
 use super::subcommand::{self, Subcommand};
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::number;
@@ -94,7 +95,7 @@ pub(super) fn hello(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
             set_name(exec, args.get(index + 1))?;
             index += 2;
         } else {
-            let option = String::from_utf8_lossy(args.get(index));
+            let option = echoed(args.get(index));
             return Err(Error::Made(format!(
                 "ERR Syntax error in HELLO option '{option}'"
             )));
@@ -219,13 +220,13 @@ fn set_info(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         .iter()
         .position(|name| args.is(2, name))
     else {
-        let attribute = String::from_utf8_lossy(attribute);
+        let attribute = echoed(attribute);
         return Err(Error::Made(format!(
             "ERR Unrecognized option '{attribute}'"
         )));
     };
     if !is_attribute(value) {
-        let attribute = String::from_utf8_lossy(attribute);
+        let attribute = echoed(attribute);
         return Err(Error::Made(format!(
             "ERR {attribute} cannot contain spaces, newlines or special characters."
         )));

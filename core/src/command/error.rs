@@ -1,5 +1,6 @@
 //! Why a command was not executed.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -43,8 +44,6 @@ impl Error {
     /// The error for a request whose name is in no table.
     #[must_use]
     pub fn unknown_command(args: &Args<'_>) -> Self {
-        /// As Redis does: so much of a name and of the arguments is echoed.
-        const ECHO: usize = 128;
         let mut echoed = Vec::new();
         for arg in args.from(1) {
             if echoed.len() >= ECHO {
@@ -55,10 +54,9 @@ impl Error {
             echoed.extend_from_slice(printed(arg, room));
             echoed.extend_from_slice(b"' ");
         }
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Self::Unknown {
-            name: text(printed(args.get(0), ECHO)),
-            args: text(&echoed),
+            name: self::echoed(args.get(0)).into_owned(),
+            args: String::from_utf8_lossy(&echoed).into_owned(),
         }
     }
 
@@ -99,6 +97,14 @@ impl fmt::Display for Error {
             Self::Made(message) => f.write_str(message),
         }
     }
+}
+
+/// So many bytes of what a client sent are repeated in an error, as Redis does with a command's name and arguments.
+const ECHO: usize = 128;
+
+/// A word that a client sent, for an error that repeats it.
+pub(super) fn echoed(word: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(printed(word, ECHO))
 }
 
 /// What C's `printf` shows of a word, and so Redis in its errors: nothing from a zero byte on, and no more than `most`.

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::error::echoed;
 use super::subcommand::join;
 use super::{Command, Error, Group, find, table};
 use crate::exec::{Args, Exec, Outcome, Step};
@@ -12,7 +13,7 @@ pub(super) fn help(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let lines = match args.len() {
         1 => families(),
         2 => topic(args.get(1)).ok_or_else(|| {
-            let asked = String::from_utf8_lossy(args.get(1));
+            let asked = echoed(args.get(1));
             Error::Made(format!("ERR no help for '{asked}'. Try HELP."))
         })?,
         len => return Err(Error::Arity(exec.command, len)),

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use super::error::echoed;
 use super::{Command, Error, fits};
 use crate::exec::{Args, Exec, Outcome, Step};
 
@@ -41,13 +42,11 @@ impl Command {
 
 /// Runs the subcommand that the second word names.
 pub(super) fn run(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    /// So much of a wrong name is repeated, as Redis does.
-    const ECHO: usize = 128;
     let (command, name) = (exec.command, args.get(1));
     let Some(sub) = command.subcommand(name) else {
         return Err(Error::Made(format!(
             "ERR unknown subcommand '{}'. Try {} HELP.",
-            String::from_utf8_lossy(&name[..name.len().min(ECHO)]),
+            echoed(name),
             command.name.to_ascii_uppercase()
         )));
     };
