@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod seconds;
 mod serve;
 mod shell;
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use ant_cache_runtime_std::client::Address;
 
+use crate::seconds::seconds;
+
 use super::wire::Dialect;
 use super::workload::{Distribution, Mix, Op};
 
@@ -145,15 +147,4 @@ impl Args {
         }
         Ok(mixes)
     }
-}
-
-/// A positive number of seconds, or 0.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number = text
-        .parse()
-        .ok()
-        .filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    number
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "not a number of seconds from 0 to 86400".into())
 }

@@ -139,11 +139,13 @@ impl Client {
         &self.address
     }
 
-    /// Whether there is a connection; not, after a request that failed. That the server has closed it shows at the
-    /// next request.
+    /// Whether there is a connection: not, after a request that failed, or if the server is known to have closed it.
+    /// It asks the system, not the server: one that has just vanished shows at the next request.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.connection.is_some()
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| connection.transport.is_open())
     }
 
     /// Sends one request, the command's name first, and waits for its reply.

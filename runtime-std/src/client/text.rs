@@ -58,10 +58,10 @@ impl TextClient {
         &self.address
     }
 
-    /// Whether there is a connection; not, after a request that failed.
+    /// Whether there is a connection, as [`Client::is_connected`](super::Client::is_connected) tells it.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.transport.is_some()
+        self.transport.as_ref().is_some_and(Transport::is_open)
     }
 
     /// Sends one request, the command's name first, and waits for its reply: a line without its end, as the server

@@ -49,6 +49,19 @@ impl Transport {
         })
     }
 
+    /// Whether the server has not closed the connection, as far as its system has told.
+    pub(super) fn is_open(&self) -> bool {
+        let mut byte = [0; 1];
+        match recv(
+            &self.socket,
+            &mut byte,
+            RecvFlags::PEEK | RecvFlags::DONTWAIT,
+        ) {
+            Ok((_, got)) => got > 0,
+            Err(error) => error == Errno::AGAIN,
+        }
+    }
+
     /// Sends `out` and gives every piece that arrives to `take`, until it says that all replies are complete.
     pub(super) fn exchange(
         &mut self,
