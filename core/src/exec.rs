@@ -43,6 +43,13 @@ impl<'a> Args<'a> {
         self.spans[index].of(self.buf)
     }
 
+    /// Bytes from the first word's first to the last word's last.
+    #[must_use]
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        (self.spans[self.spans.len() - 1].end() - self.spans[0].start) as usize
+    }
+
     /// The words from `first` on.
     pub fn from(&self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let buf = self.buf;
@@ -201,6 +208,23 @@ impl<'a> Exec<'a> {
         let committed = shard.commit(key, effect, self.now);
         drop(shard);
         committed.existed
+    }
+
+    /// Runs the command from its start; returns what is left of it where the budget did not last.
+    pub(crate) fn run(&mut self, args: &Args<'_>) -> Option<Box<dyn Continue>> {
+        self.budget.spend(2 + args.len() / 4);
+        let outcome = match self.command.admit(args, self.client.authenticated) {
+            Ok(()) => (self.command.run)(self, args),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(Step::Done) => None,
+            Ok(Step::More(rest)) => Some(rest),
+            Err(error) => {
+                self.fail(&error);
+                None
+            }
+        }
     }
 
     /// Replies with an error, in the words of the request's language.

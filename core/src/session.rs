@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::command::{self, Command, Error};
-use crate::exec::{Args, Continue, Exec, Step};
+use crate::command::{self, Command};
+use crate::exec::{Args, Continue, Exec};
 use crate::limits;
 use crate::protocol::{Dialect, Parsed, Parser, Request, RequestLimits, Span};
 use crate::reply::{Reply, Wire};
@@ -131,6 +131,18 @@ pub struct Session {
     rest: Option<Box<dyn Continue>>,
 }
 
+/// Why execution stopped.
+enum Pause {
+    /// Everything that was ready is done.
+    None,
+    /// The turn has done enough.
+    Budget,
+    /// The client is to take replies first.
+    Output,
+    /// The connection is to end.
+    Close(Cause),
+}
+
 #[derive(Debug)]
 struct Fault {
     message: crate::protocol::ProtocolError,
@@ -192,25 +204,25 @@ impl Session {
             };
         }
         loop {
-            while self.next < self.ready.len() {
-                if cx.budget.is_spent() {
+            match self.execute(cx, input, output) {
+                Pause::None => {}
+                Pause::Budget => {
                     return Wants {
                         again: true,
                         deadline,
                         ..Wants::default()
                     };
                 }
-                if output.len() >= limits::MAX_UNREAD {
+                Pause::Output => {
                     // The turn that follows the write goes on.
                     return Wants {
                         deadline,
                         ..Wants::default()
                     };
                 }
-                self.execute(cx, input, output);
-                if self.client.close.is_some() {
+                Pause::Close(cause) => {
                     return Wants {
-                        close: self.client.close,
+                        close: Some(cause),
                         ..Wants::default()
                     };
                 }
@@ -318,29 +330,11 @@ impl Session {
         !self.ready.is_empty() || self.fault.is_some()
     }
 
-    /// Executes the next request, or goes on with it.
-    fn execute(&mut self, cx: &mut Turn<'_>, input: &Input, output: &mut Output) {
-        let Ready {
-            request,
-            command,
-            hash,
-        } = self.ready[self.next];
-        let args = arguments(input.bytes(), &self.spans, &request);
-        let begun = self.rest.is_some();
-        if !begun {
-            cx.budget.spend(2 + args.len() / 4);
-        }
-        let Some(command) = command else {
-            let error = Error::unknown_command(&args);
-            self.refuse(&error, request.dialect, cx, output);
-            self.next += 1;
-            return;
-        };
-        if !begun && let Err(error) = command.admit(&args, self.client.authenticated) {
-            self.refuse(&error, request.dialect, cx, output);
-            self.next += 1;
-            return;
-        }
+    /// Executes what is ready, or goes on with it, until something stops it.
+    fn execute(&mut self, cx: &mut Turn<'_>, input: &Input, output: &mut Output) -> Pause {
+        let buf = input.bytes();
+        let mut done = 0;
+        // What a command works with changes little from one request to the next, so it is set up once for all.
         let mut exec = Exec {
             service: &self.service,
             client: &mut self.client,
@@ -348,40 +342,42 @@ impl Session {
             stats: cx.stats,
             budget: &mut cx.budget,
             now: cx.now,
-            dialect: request.dialect,
-            command,
-            first_hash: hash,
+            dialect: Dialect::Resp,
+            command: command::none(),
+            first_hash: 0,
         };
-        let done = match &mut self.rest {
-            Some(rest) => rest.resume(&mut exec, &args),
-            None => match (command.run)(&mut exec, &args) {
-                Ok(Step::Done) => true,
-                Ok(Step::More(rest)) => {
-                    self.rest = Some(rest);
-                    false
+        let pause = loop {
+            let Some(ready) = self.ready.get(self.next) else {
+                break Pause::None;
+            };
+            if exec.budget.is_spent() {
+                break Pause::Budget;
+            }
+            if exec.output.len() >= limits::MAX_UNREAD {
+                break Pause::Output;
+            }
+            let args = arguments(buf, &self.spans, &ready.request);
+            exec.dialect = ready.request.dialect;
+            exec.first_hash = ready.hash;
+            exec.command = ready.command.unwrap_or(command::none());
+            match &mut self.rest {
+                Some(rest) => {
+                    if rest.resume(&mut exec, &args) {
+                        self.rest = None;
+                    }
                 }
-                Err(error) => {
-                    exec.fail(&error);
-                    true
+                None => self.rest = exec.run(&args),
+            }
+            if self.rest.is_none() {
+                self.next += 1;
+                done += 1;
+                if let Some(cause) = exec.client.close {
+                    break Pause::Close(cause);
                 }
-            },
+            }
         };
-        if done {
-            self.rest = None;
-            self.next += 1;
-            cx.stats.commands.add(1);
-        }
-    }
-
-    /// Answers a request that no command ran for.
-    fn refuse(&self, error: &Error, dialect: Dialect, cx: &Turn<'_>, output: &mut Output) {
-        cx.stats.errors.add(1);
-        let mut reply = Reply::new(output, self.wire(dialect));
-        if matches!(dialect, Dialect::Text(_)) {
-            reply.error(error.text())
-        } else {
-            reply.error(error)
-        }
+        cx.stats.commands.add(done);
+        pause
     }
 
     fn report(&self, fault: &Fault, cx: &Turn<'_>, output: &mut Output) {

@@ -19,10 +19,12 @@ mod table;
 mod usage;
 
 use crate::exec::{Args, Exec, Outcome};
+use crate::limits::MAX_KEY;
 use crate::store::{Item, Kind};
 
 pub use error::Error;
 pub use subcommand::Subcommand;
+pub(crate) use table::none;
 pub use table::{find, table};
 
 /// What a command is, to the session and to people.
@@ -224,10 +226,12 @@ impl Command {
         if !authenticated && !self.flags.has(Flags::NO_AUTH) {
             return Err(Error::AuthRequired);
         }
-        if self
-            .keys
-            .of(len)
-            .any(|index| args.get(index).len() > crate::limits::MAX_KEY)
+        // Only a request that is longer in all can have a key that is.
+        if args.bytes() > MAX_KEY
+            && self
+                .keys
+                .of(len)
+                .any(|index| args.get(index).len() > MAX_KEY)
         {
             return Err(Error::KeyTooLong);
         }

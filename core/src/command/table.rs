@@ -1,6 +1,6 @@
 //! The command table.
 
-use super::{Command, Flags, Group, Keys};
+use super::{Command, Error, Flags, Group, Keys};
 use super::{
     connection, generic, hash, info, introspect, list, scan, server, setters, string, subcommand,
 };
@@ -173,6 +173,23 @@ static TABLE: [Command; COUNT] = {
     }
     table
 };
+
+/// What runs where the table has no command of that name.
+static NONE: Command = Command {
+    name: "",
+    arity: -1,
+    flags: Flags::NO_AUTH,
+    keys: Keys::NONE,
+    group: Group::Server,
+    summary: "",
+    usage: "",
+    run: |_, args| Err(Error::unknown_command(args)),
+};
+
+/// The command that every unknown name stands for: it answers that it is unknown.
+pub(crate) const fn none() -> &'static Command {
+    &NONE
+}
 
 /// All commands, by family.
 #[must_use]

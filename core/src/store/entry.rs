@@ -272,6 +272,16 @@ pub(super) fn has_key(bytes: &[u8], key: &[u8]) -> bool {
             .is_some_and(|stored| same(stored, key))
 }
 
+/// The value of the most ordinary entry: a short string under a short key that never ends. `None` for every other.
+#[inline]
+pub(super) fn plain_value(bytes: &[u8]) -> Option<&[u8]> {
+    let &[_, 0, key_len, value_len, ..] = bytes else {
+        return None;
+    };
+    let at = 4 + usize::from(key_len);
+    bytes.get(at..at + usize::from(value_len))
+}
+
 /// Whether two keys of the same length are equal. The usual lengths are compared as two words that overlap, in place
 /// of a call.
 #[inline]

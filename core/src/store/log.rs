@@ -70,9 +70,9 @@ impl Position {
     }
 }
 
+/// What is known of an extent besides its bytes.
 #[derive(Debug)]
 struct Extent {
-    bytes: Box<[u8]>,
     used: usize,
     live: usize,
     sequence: u64,
@@ -93,7 +93,9 @@ impl Extent {
 #[derive(Debug)]
 #[repr(C)] // What every look-up reads comes first.
 pub(super) struct Log {
-    /// By number; an empty one is free.
+    /// The extents' bytes, by number; an empty one is free. Apart from what else is known of them: a look-up reads only
+    /// this, and finds it in the cache more often the smaller it is.
+    bytes: Vec<Box<[u8]>>,
     extents: Vec<Extent>,
     free: Vec<u32>,
     /// Numbers from the oldest to the head, by ascending sequence.
@@ -107,6 +109,7 @@ impl Log {
     /// An empty log whose first extent has this sequence.
     pub(super) const fn new(next_sequence: u64) -> Self {
         Self {
+            bytes: Vec::new(),
             extents: Vec::new(),
             free: Vec::new(),
             order: VecDeque::new(),
@@ -124,7 +127,7 @@ impl Log {
     /// The bytes from `handle`'s entry on.
     #[inline]
     pub(super) fn at(&self, handle: Handle) -> &[u8] {
-        &self.extents[handle.extent() as usize].bytes[handle.offset()..]
+        &self.bytes[handle.extent() as usize][handle.offset()..]
     }
 
     /// Asks for the first bytes of an entry: header, key and a small value lie in one or two lines.
@@ -137,14 +140,17 @@ impl Log {
 
     /// The bytes from `handle`'s entry on, for a change in place.
     pub(super) fn at_mut(&mut self, handle: Handle) -> &mut [u8] {
-        &mut self.extents[handle.extent() as usize].bytes[handle.offset()..]
+        &mut self.bytes[handle.extent() as usize][handle.offset()..]
     }
 
     /// Room for a new entry of `size` bytes; `None` where the shard has no more extents.
     pub(super) fn append(&mut self, size: usize) -> Option<(Handle, &mut [u8])> {
         let fits = self.order.back().is_some_and(|&head| {
-            let head = &self.extents[head as usize];
-            size <= MAX_SHARED && head.used + size + entry::PADDING <= head.bytes.len()
+            let (used, room) = (
+                self.extents[head as usize].used,
+                self.bytes[head as usize].len(),
+            );
+            size <= MAX_SHARED && used + size + entry::PADDING <= room
         });
         if !fits {
             // An eighth of what is there, so that the unused end of the head is a small part of the whole.
@@ -161,13 +167,13 @@ impl Log {
         self.live += size;
         Some((
             Handle::new(number, offset),
-            &mut extent.bytes[offset..offset + size],
+            &mut self.bytes[number as usize][offset..offset + size],
         ))
     }
 
-    fn open(&mut self, bytes: usize) -> Option<()> {
+    fn open(&mut self, size: usize) -> Option<()> {
+        let bytes = vec![0; size].into();
         let extent = Extent {
-            bytes: vec![0; bytes].into(),
             used: 0,
             live: 0,
             sequence: self.next_sequence,
@@ -175,16 +181,18 @@ impl Log {
         let number = match self.free.pop() {
             Some(number) => {
                 self.extents[number as usize] = extent;
+                self.bytes[number as usize] = bytes;
                 number
             }
             None if self.extents.len() < MAX_EXTENTS => {
                 self.extents.push(extent);
+                self.bytes.push(bytes);
                 (self.extents.len() - 1) as u32
             }
             None => return None,
         };
         self.next_sequence += 1;
-        self.total += bytes;
+        self.total += size;
         self.order.push_back(number);
         Some(())
     }
@@ -205,11 +213,11 @@ impl Log {
     fn close(&mut self, number: u32) {
         let extent = &mut self.extents[number as usize];
         let sequence = extent.sequence;
-        self.total -= extent.bytes.len();
         self.live -= extent.live;
-        extent.bytes = Box::default();
         extent.used = 0;
         extent.live = 0;
+        let bytes = core::mem::take(&mut self.bytes[number as usize]);
+        self.total -= bytes.len();
         if let Some(place) = self.place(sequence) {
             self.order.remove(place);
         }
@@ -239,13 +247,13 @@ impl Log {
 
     /// The live entries of an extent, with their headers.
     pub(super) fn entries(&self, number: u32) -> impl Iterator<Item = (Handle, Header)> + '_ {
-        let extent = &self.extents[number as usize];
+        let (extent, bytes) = (&self.extents[number as usize], &self.bytes[number as usize]);
         let mut offset = 0;
         core::iter::from_fn(move || {
             if offset >= extent.used {
                 return None;
             }
-            let header = Header::read(&extent.bytes[offset..]);
+            let header = Header::read(&bytes[offset..]);
             let handle = Handle::new(number, offset);
             offset += header.size();
             Some((handle, header))
@@ -275,7 +283,7 @@ impl Log {
                     return Some(extent.position(offset));
                 }
                 *steps -= 1;
-                let header = Header::read(&extent.bytes[offset..]);
+                let header = Header::read(&self.bytes[number as usize][offset..]);
                 let handle = Handle::new(number, offset);
                 offset += header.size();
                 if !header.dead() && !visit(handle, &header) {
@@ -310,6 +318,7 @@ impl Log {
     pub(super) fn memory(&self) -> usize {
         self.total
             + self.extents.capacity() * size_of::<Extent>()
+            + self.bytes.capacity() * size_of::<Box<[u8]>>()
             + (self.free.capacity() + self.order.capacity()) * size_of::<u32>()
     }
 
@@ -325,9 +334,10 @@ impl Log {
             last = Some(extent.sequence);
             let sum: usize = self.entries(number).map(|(_, header)| header.size()).sum();
             assert_eq!(sum, extent.live, "live bytes of extent {number}");
-            assert!(extent.used <= extent.bytes.len());
+            let room = self.bytes[number as usize].len();
+            assert!(extent.used <= room);
             live += sum;
-            total += extent.bytes.len();
+            total += room;
         }
         assert_eq!((live, total), (self.live, self.total));
         assert_eq!(

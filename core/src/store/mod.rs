@@ -31,7 +31,7 @@ pub use shard::{Committed, Effect, NewData, Shard};
 /// The keys of one server.
 #[derive(Debug)]
 pub struct Store {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Slot]>,
     /// By shard: where its table is.
     hints: Box<[Arc<Hint>]>,
     hasher: Arc<KeyHasher>,
@@ -43,6 +43,11 @@ pub struct Store {
     /// Random numbers given out.
     drawn: AtomicU64,
 }
+
+/// A shard on cache lines of its own: who works on one does not slow down who works on its neighbour.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Slot(Mutex<Shard>);
 
 /// What the store holds, summed over its shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +75,13 @@ impl Store {
         let hasher = Arc::new(KeyHasher::new(seed));
         let count = shards.clamp(1, 4096).next_power_of_two();
         let hints: Box<[_]> = (0..count).map(|_| Arc::new(Hint::default())).collect();
-        let shard = |hint| Mutex::new(Shard::new(Arc::clone(&hasher), Arc::clone(hint), 0));
+        let shard = |hint| {
+            Slot(Mutex::new(Shard::new(
+                Arc::clone(&hasher),
+                Arc::clone(hint),
+                0,
+            )))
+        };
         let shards = hints.iter().map(shard).collect();
         Self {
             shards,
@@ -125,7 +136,7 @@ impl Store {
         prefetch(shard);
         prefetch(shard + 64);
         if !self.hints[place].prefetch(hash)
-            && let Some(shard) = self.shards[place].try_lock()
+            && let Some(shard) = self.shards[place].0.try_lock()
         {
             shard.prefetch_index(hash);
         }
@@ -134,7 +145,7 @@ impl Store {
     /// Asks for the entry itself, once [`prefetch_index`](Self::prefetch_index) has had time to work.
     #[inline]
     pub(crate) fn prefetch_entry(&self, hash: u64) {
-        if let Some(shard) = self.shards[self.place(hash)].try_lock() {
+        if let Some(shard) = self.shards[self.place(hash)].0.try_lock() {
             shard.prefetch_entry(hash);
         }
     }
@@ -145,7 +156,7 @@ impl Store {
     /// If there is no shard `index`.
     #[inline]
     pub(crate) fn lock(&self, index: usize) -> Guard<'_, Shard> {
-        let mut shard = self.shards[index].lock();
+        let mut shard = self.shards[index].0.lock();
         let generation = self.generation.load(Ordering::Acquire);
         if shard.generation() != generation {
             self.renew(&mut shard, generation);
@@ -158,7 +169,7 @@ impl Store {
         debug_assert!(indexes.is_sorted());
         let mut guards: Vec<_> = indexes
             .iter()
-            .map(|&index| self.shards[index].lock())
+            .map(|&index| self.shards[index].0.lock())
             .collect();
         // Read once, with every lock held: a flush is seen by all of these shards or by none.
         let generation = self.generation.load(Ordering::Acquire);

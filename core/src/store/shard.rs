@@ -141,10 +141,15 @@ impl Shard {
     }
 
     #[inline]
-    fn find(&self, key: &Key<'_>) -> Option<(Handle, Header)> {
-        let handle = self.index.find(key.hash(), |handle| {
+    fn handle(&self, key: &Key<'_>) -> Option<Handle> {
+        self.index.find(key.hash(), |handle| {
             entry::has_key(self.log.at(handle), key.bytes())
-        })?;
+        })
+    }
+
+    #[inline]
+    fn find(&self, key: &Key<'_>) -> Option<(Handle, Header)> {
+        let handle = self.handle(key)?;
         Some((handle, Header::read(self.log.at(handle))))
     }
 
@@ -180,11 +185,17 @@ impl Shard {
     #[inline]
     #[must_use]
     pub fn get(&self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
-        let (handle, header) = self.find(key)?;
-        if header.is_due(self.log.at(handle), now) {
-            return None;
+        let handle = self.handle(key)?;
+        let bytes = self.log.at(handle);
+        if let Some(value) = entry::plain_value(bytes) {
+            return Some(Item {
+                kind: Kind::String,
+                expires: None,
+                data: Data::Inline(value),
+            });
         }
-        Some(self.item(handle, &header))
+        let header = Header::read(bytes);
+        (!header.is_due(bytes, now)).then(|| self.item(handle, &header))
     }
 
     /// Changes `key`: the one way in which anything in the store changes.
