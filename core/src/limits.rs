@@ -21,3 +21,14 @@ pub const MAX_UNREAD: usize = 1 << 20;
 
 /// The longest string that APPEND and SETRANGE may build: what one request could have set.
 pub const MAX_STRING: usize = 64 << 20;
+
+/// The most names that one request may ask about: commands, settings, sections of INFO, options of HELLO. More than there
+/// are, and few enough for one turn.
+pub const MAX_NAMES: usize = 1000;
+
+/// The longest name that a client may give itself or its library, and the longest pattern for names of commands and
+/// settings, in bytes: names are kept as long as their connection.
+pub const MAX_NAME: usize = 1024;
+
+/// The longest password that CONFIG SET accepts, in bytes. It must fit into a request before AUTH.
+pub const MAX_PASSWORD: usize = MAX_REQUEST_UNAUTHENTICATED / 2;

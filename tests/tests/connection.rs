@@ -298,6 +298,15 @@ fn client_knows_itself() {
             "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"
         );
     }
+    let long = "n".repeat(1025);
+    assert_eq!(
+        peer.resp(&["CLIENT", "SETNAME", &long]),
+        "-ERR Client names cannot be longer than 1024 bytes.\r\n"
+    );
+    assert_eq!(
+        peer.resp(&["CLIENT", "SETINFO", "lib-ver", &long]),
+        "-ERR lib-ver cannot be longer than 1024 bytes.\r\n"
+    );
     assert_eq!(
         peer.resp(&["CLIENT", "SETINFO", "LIB-NAME", "lib"]),
         "+OK\r\n"

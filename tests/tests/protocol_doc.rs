@@ -218,6 +218,9 @@ fn limits_are_those_of_the_engine() {
             with_commas(limits::MAX_ARGS)
         ),
         format!("| {} bytes |", with_commas(limits::MAX_KEY)),
+        format!("`HELLO` | {} |", with_commas(limits::MAX_NAMES)),
+        format!("settings | {} bytes |", with_commas(limits::MAX_NAME)),
+        format!("sets | {} bytes |", with_commas(limits::MAX_PASSWORD)),
         format!("makes | {} MiB |", limits::MAX_STRING >> 20),
         format!("| {} MiB; ", limits::MAX_UNREAD >> 20),
         format!("| {} s (`send-timeout`) |", Settings::SEND_TIMEOUT / 1000),

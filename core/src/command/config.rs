@@ -8,6 +8,7 @@ use core::ops::RangeInclusive;
 
 use super::Error;
 use super::error::echoed;
+use super::options;
 use super::subcommand::{self, Subcommand};
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::settings::Settings;
@@ -124,6 +125,10 @@ impl Parameter {
     /// What setting it to `value` means.
     fn parse(&self, value: &[u8]) -> Result<Change, Error> {
         match &self.kind {
+            Kind::Password if value.len() > limits::MAX_PASSWORD => {
+                let most = limits::MAX_PASSWORD;
+                Err(self.refusal(&format!("argument must be at most {most} bytes long")))
+            }
             Kind::Password => Ok(Change::Password(
                 (!value.is_empty()).then(|| value.to_vec()),
             )),
@@ -168,11 +173,9 @@ impl Change {
 }
 
 fn get(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    /// More patterns than there are parameters in any server.
-    const MOST: usize = 1000;
-    if args.len() - 2 > MOST {
-        return Err(Error::Other("ERR too many parameters in one request"));
-    }
+    options::few(args, 2)?;
+    let patterns: Result<Vec<_>, _> = args.from(2).map(options::name_pattern).collect();
+    let patterns = patterns?;
     let settings = &exec.service.settings;
     let mut found: Vec<(Cow<'_, [u8]>, Vec<u8>)> = Vec::new();
     for parameter in Parameter::all(exec) {
@@ -180,8 +183,7 @@ fn get(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         let literal = args.from(2).find(|asked| parameter.is_named(asked));
         let name = literal.map(Cow::Borrowed).or_else(|| {
             let name = parameter.name.as_bytes();
-            let mut patterns = args.from(2);
-            let matches = patterns.any(|asked| glob::matches(&asked.to_ascii_lowercase(), name));
+            let matches = patterns.iter().any(|pattern| glob::matches(pattern, name));
             matches.then_some(Cow::Borrowed(name))
         });
         found.extend(name.map(|name| (name, parameter.get(settings))));

@@ -7,11 +7,12 @@ use core::hint::black_box;
 
 use super::Error;
 use super::error::echoed;
+use super::options;
 use super::subcommand::{self, Subcommand};
 use crate::exec::{Args, Exec, Outcome, Step};
-use crate::number;
 use crate::protocol::{Dialect, Eol};
 use crate::session::Cause;
+use crate::{limits, number};
 
 /// The version of Redis that replies follow to the byte. Clients decide by it which commands they may use.
 pub(super) const REDIS_VERSION: &str = "7.0.15";
@@ -50,7 +51,9 @@ pub(super) fn auth(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 /// Lets the connection use all commands, if the password is right or none is required.
 fn authenticate(exec: &mut Exec<'_>, user: &[u8], password: &[u8]) -> Result<(), Error> {
     let secret = exec.service.settings.password();
-    let right = secret.is_none_or(|secret| equal(&secret, password));
+    // A longer one could not be sent before AUTH; comparing 64 MiB takes a turn too long.
+    let possible = password.len() <= limits::MAX_REQUEST_UNAUTHENTICATED;
+    let right = secret.is_none_or(|secret| possible && equal(&secret, password));
     if user != USER || !right {
         return Err(WRONG_PASSWORD);
     }
@@ -71,6 +74,7 @@ fn equal(secret: &[u8], given: &[u8]) -> bool {
 }
 
 pub(super) fn hello(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
+    options::few(args, 2)?;
     let mut resp3 = exec.client.resp3;
     if args.len() > 1 {
         resp3 = match number::parse_i64(args.get(1)) {
@@ -176,18 +180,24 @@ pub(super) static CLIENT: [Subcommand; 8] = [
     subcommand::HELP,
 ];
 
-/// Whether a name or a version can stand in a line of CLIENT INFO.
-fn is_attribute(value: &[u8]) -> bool {
-    value.iter().all(u8::is_ascii_graphic)
+/// A name or a version that can stand in a line of CLIENT INFO; `what` it is, for the error.
+fn attribute(value: &[u8], what: &str) -> Result<Box<[u8]>, Error> {
+    if value.len() > limits::MAX_NAME {
+        let most = limits::MAX_NAME;
+        return Err(Error::Made(format!(
+            "ERR {what} cannot be longer than {most} bytes."
+        )));
+    }
+    if !value.iter().all(u8::is_ascii_graphic) {
+        return Err(Error::Made(format!(
+            "ERR {what} cannot contain spaces, newlines or special characters."
+        )));
+    }
+    Ok(Box::from(value))
 }
 
 fn set_name(exec: &mut Exec<'_>, name: &[u8]) -> Result<(), Error> {
-    if !is_attribute(name) {
-        return Err(Error::Other(
-            "ERR Client names cannot contain spaces, newlines or special characters.",
-        ));
-    }
-    exec.client.name = Box::from(name);
+    exec.client.name = attribute(name, "Client names")?;
     Ok(())
 }
 
@@ -215,23 +225,14 @@ fn id(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
 
 /// What newer servers than 7.0 answer: every client library of today asks.
 fn set_info(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    let (attribute, value) = (args.get(2), args.get(3));
+    let name = echoed(args.get(2));
     let Some(index) = ["LIB-NAME", "LIB-VER"]
         .iter()
         .position(|name| args.is(2, name))
     else {
-        let attribute = echoed(attribute);
-        return Err(Error::Made(format!(
-            "ERR Unrecognized option '{attribute}'"
-        )));
+        return Err(Error::Made(format!("ERR Unrecognized option '{name}'")));
     };
-    if !is_attribute(value) {
-        let attribute = echoed(attribute);
-        return Err(Error::Made(format!(
-            "ERR {attribute} cannot contain spaces, newlines or special characters."
-        )));
-    }
-    exec.client.library[index] = Box::from(value);
+    exec.client.library[index] = attribute(args.get(3), &name)?;
     exec.reply().ok();
     Ok(Step::Done)
 }

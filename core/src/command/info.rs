@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::{Display, Write};
 
 use super::connection::REDIS_VERSION;
+use super::options;
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::facts::Section;
 use crate::service::Statistics;
@@ -15,6 +16,7 @@ use crate::store::Census;
 const CENSUS: usize = 300;
 
 pub(super) fn info(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
+    options::few(args, 1)?;
     let all = args.len() == 1
         || (1..args.len()).any(|at| {
             ["all", "default", "everything"]

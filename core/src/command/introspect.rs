@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::subcommand::{self, Subcommand};
-use super::{Command, Error, Flags, Group, Keys, find, fits, table, usage};
+use super::{Command, Error, Flags, Group, Keys, find, fits, options, table, usage};
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::glob;
 use crate::reply::Reply;
@@ -80,14 +80,12 @@ fn subcommand_name(command: &Command, sub: &Subcommand) -> alloc::string::String
 
 /// The entries that a request names from its third word on, `None` for a wrong name; all commands where it names none.
 fn entries(exec: &mut Exec<'_>, args: &Args<'_>) -> Result<Vec<Option<Entry>>, Error> {
-    /// Names in one request: more than any server has commands, and few enough for one turn.
-    const MOST: usize = 1000;
+    options::few(args, 2)?;
     let entries: Vec<_> = match args.len() {
         ..3 => table()
             .iter()
             .map(|command| Some(Entry::of(command)))
             .collect(),
-        len if len - 2 > MOST => return Err(Error::Other("ERR too many names in one request")),
         _ => args.from(2).map(Entry::find).collect(),
     };
     exec.budget
@@ -271,25 +269,39 @@ fn document(reply: &mut Reply<'_>, entry: Entry) {
 }
 
 fn list(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
-    let filter: &dyn Fn(&Command) -> bool = match args.len() {
-        2 => &|_| true,
-        5 if args.is(2, "FILTERBY") && args.is(3, "MODULE") => &|_| false,
-        5 if args.is(2, "FILTERBY") && args.is(3, "ACLCAT") => &|command| {
-            let mut categories = categories(command).into_iter();
-            categories.any(|(name, applies)| applies && args.is(4, &name[1..]))
-        },
-        5 if args.is(2, "FILTERBY") && args.is(3, "PATTERN") => {
-            &|command| glob::matches(&args.get(4).to_ascii_lowercase(), command.name.as_bytes())
-        }
+    let names: Vec<_> = match args.len() {
+        2 => table().iter().collect(),
+        5 if args.is(2, "FILTERBY") => filtered(args)?,
         _ => return Err(Error::Syntax),
     };
-    let names: Vec<_> = table().iter().filter(|command| filter(command)).collect();
     let mut reply = exec.reply();
     reply.array(names.len());
     for command in names {
         reply.bulk(command.name.as_bytes());
     }
     Ok(Step::Done)
+}
+
+/// The commands that COMMAND LIST FILTERBY asks for.
+fn filtered(args: &Args<'_>) -> Result<Vec<&'static Command>, Error> {
+    let commands = table().iter();
+    if args.is(3, "MODULE") {
+        return Ok(Vec::new());
+    }
+    if args.is(3, "ACLCAT") {
+        let in_category = |command: &&Command| {
+            let mut categories = categories(command).into_iter();
+            categories.any(|(name, applies)| applies && args.is(4, &name[1..]))
+        };
+        return Ok(commands.filter(in_category).collect());
+    }
+    if args.is(3, "PATTERN") {
+        let pattern = options::name_pattern(args.get(4))?;
+        return Ok(commands
+            .filter(|command| glob::matches(&pattern, command.name.as_bytes()))
+            .collect());
+    }
+    Err(Error::Syntax)
 }
 
 fn get_keys(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
@@ -305,6 +317,7 @@ fn get_keys(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
             "ERR Invalid number of arguments specified for command",
         ));
     }
+    exec.budget.spend(len / 4);
     let keys: Vec<_> = command
         .keys
         .of(len)

@@ -1,9 +1,27 @@
 //! Options that several commands share.
 
+use alloc::vec::Vec;
+
 use super::Error;
 use crate::Millis;
 use crate::exec::{Args, Exec};
-use crate::ttl;
+use crate::{limits, ttl};
+
+/// Refuses more words from `first` on than there are names to ask about.
+pub(super) fn few(args: &Args<'_>, first: usize) -> Result<(), Error> {
+    if args.len().saturating_sub(first) > limits::MAX_NAMES {
+        return Err(Error::Other("ERR too many arguments for one request"));
+    }
+    Ok(())
+}
+
+/// A pattern for names of ours, which are in lower case.
+pub(super) fn name_pattern(word: &[u8]) -> Result<Vec<u8>, Error> {
+    if word.len() > limits::MAX_NAME {
+        return Err(Error::Other("ERR the pattern is too long"));
+    }
+    Ok(word.to_ascii_lowercase())
+}
 
 /// The unit and origin of a time that a client gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
