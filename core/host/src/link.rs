@@ -58,7 +58,8 @@ pub struct Link {
     output: Output,
     /// Bytes received since the last pump.
     arrived: usize,
-    /// When a byte last moved in either direction; where replies wait, when the first of them began to.
+    /// When a byte last moved in either direction. Where replies wait, when the client last took one, or when they began
+    /// to wait: a client that only sends is not excused.
     moved: Millis,
     /// Why the session ended: what waits is still sent, nothing more is executed.
     ended: Option<Cause>,
@@ -130,7 +131,9 @@ impl Link {
         if self.arrived > 0 {
             cx.stats.bytes_in.add(self.arrived as u64);
             self.arrived = 0;
-            self.moved = cx.now;
+            if self.output.is_empty() {
+                self.moved = cx.now;
+            }
         }
         let next = self.step(wire, cx, settings, buffers);
         buffers.take_back(&mut self.input, &mut self.output);
@@ -194,12 +197,17 @@ impl Link {
             }
         };
         self.lingers = Some(until);
-        let close = (self.input.eof() || cx.now >= until).then_some(Ending::Session(cause));
-        Ok(Next {
-            read: close.is_none(),
-            deadline: Some(until),
-            close,
-            ..Next::default()
+        Ok(if self.input.eof() || cx.now >= until {
+            Next {
+                close: Some(Ending::Session(cause)),
+                ..Next::default()
+            }
+        } else {
+            Next {
+                read: true,
+                deadline: Some(until),
+                ..Next::default()
+            }
         })
     }
 
@@ -275,3 +283,6 @@ fn retrying(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<us
         };
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
