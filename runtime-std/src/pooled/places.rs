@@ -270,3 +270,232 @@ fn disarm(place: &mut Place, poller: &Poller) {
         let _ = poller.remove(&place.stream);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use ant_cache_core::Service;
+    use ant_cache_core::service::Options;
+
+    use super::super::poller::{Events, sockets};
+    use super::*;
+
+    const NOW: Millis = Millis(1_000);
+    const READ: Next = Next {
+        read: true,
+        write: false,
+        again: false,
+        deadline: None,
+        close: None,
+    };
+
+    struct Bench {
+        places: Places,
+        poller: Poller,
+        peers: Vec<UnixStream>,
+    }
+
+    impl Bench {
+        /// So many connections, armed for reading.
+        fn new(count: usize) -> Self {
+            let service = Service::new(Options::default());
+            let (mut places, poller, mut peers) =
+                (Places::default(), Poller::new().unwrap(), Vec::new());
+            for _ in 0..count {
+                let (near, far) = UnixStream::pair().unwrap();
+                let link = Link::new(service.connect(NOW).unwrap(), NOW);
+                places.adopt(Box::new(Connection {
+                    link,
+                    stream: Arc::new(Stream::unix(near)),
+                }));
+                peers.push(far);
+            }
+            let mut bench = Self {
+                places,
+                poller,
+                peers,
+            };
+            while let Some(taken) = bench.places.take_again() {
+                bench.put(taken, READ);
+            }
+            bench
+        }
+
+        fn put(&mut self, taken: Taken, next: Next) {
+            let closing = self
+                .places
+                .put(taken.token, taken.connection, Some(next), &self.poller);
+            assert!(closing.is_none());
+        }
+
+        /// What is ready now.
+        fn events(&self) -> Vec<Event> {
+            let mut events = Events::new();
+            self.poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+            sockets(&events).collect()
+        }
+
+        fn take(&mut self, event: Event) -> Option<Taken> {
+            self.places.take(event, &self.poller).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_taken_connection_is_disarmed_once_and_armed_by_who_puts_it_back() {
+        let mut bench = Bench::new(1);
+        bench.peers[0].write_all(b"PING\n").unwrap();
+        let event = bench.events()[0];
+        let taken = bench.take(event).unwrap();
+        assert!(taken.readable);
+        assert_eq!(bench.events().len(), 1, "level-triggered");
+        assert!(bench.take(event).is_none());
+        assert_eq!(bench.events().len(), 0, "a new leader does not spin on it");
+        bench.put(taken, READ);
+        assert_eq!(bench.events().len(), 1);
+    }
+
+    #[test]
+    fn a_connection_that_wants_nothing_is_not_reported() {
+        let mut bench = Bench::new(1);
+        bench.peers[0].write_all(b"PING\n").unwrap();
+        let event = bench.events()[0];
+        let taken = bench.take(event).unwrap();
+        bench.put(
+            taken,
+            Next {
+                read: false,
+                ..READ
+            },
+        );
+        assert_eq!(bench.events().len(), 0);
+        // But if it is gone it is closed, or it would be reported for ever.
+        bench.peers.clear();
+        let event = bench.events()[0];
+        assert!(event.gone);
+        drop(bench.places.take(event, &bench.poller).unwrap_err());
+        assert!(bench.places.places.is_empty() && bench.events().is_empty());
+        assert!(bench.take(event).is_none(), "a late event finds nothing");
+    }
+
+    #[test]
+    fn the_round_serves_each_once_and_without_its_socket() {
+        let mut bench = Bench::new(3);
+        for peer in &mut bench.peers {
+            peer.write_all(b"PING\n").unwrap();
+        }
+        let mut order = Vec::new();
+        for event in bench.events() {
+            let taken = bench.take(event).unwrap();
+            order.push(taken.token);
+            bench.put(
+                taken,
+                Next {
+                    again: true,
+                    ..READ
+                },
+            );
+        }
+        assert_eq!(bench.places.plan().round, 3);
+        for event in bench.events() {
+            assert!(bench.take(event).is_none(), "it has its turn in the round");
+        }
+        for token in order {
+            let taken = bench.places.take_again().unwrap();
+            assert_eq!((taken.token, taken.readable), (token, false));
+            bench.put(taken, READ);
+        }
+        assert!(bench.places.take_again().is_none());
+    }
+
+    #[test]
+    fn deadlines_come_up_when_they_are_due() {
+        let mut bench = Bench::new(2);
+        for ms in [20, 10] {
+            bench.peers[ms / 20].write_all(b"PING\n").unwrap();
+            let event = bench.events()[0];
+            let mut taken = bench.take(event).unwrap();
+            let wire = &mut taken.connection.stream.ready();
+            taken
+                .connection
+                .link
+                .receive(wire, &mut Buffers::new())
+                .unwrap();
+            bench.put(
+                taken,
+                Next {
+                    deadline: Some(NOW.plus(ms as u64)),
+                    ..READ
+                },
+            );
+        }
+        assert_eq!(bench.places.plan().due, Some(NOW.plus(10)));
+        assert_eq!(
+            bench.places.plan().patience(|| NOW),
+            Some(Duration::from_millis(10))
+        );
+        assert!(bench.places.take_due(NOW.plus(9)).is_none());
+        let first = bench.places.take_due(NOW.plus(10)).unwrap();
+        assert!(!first.readable && bench.places.take_due(NOW.plus(19)).is_none());
+        let second = bench.places.take_due(NOW.plus(20)).unwrap();
+        assert_ne!(first.token, second.token);
+        bench.put(first, READ);
+        bench.put(second, READ);
+        assert_eq!(bench.places.plan().due, None);
+    }
+
+    #[test]
+    fn connections_with_half_the_work_move() {
+        let mut bench = Bench::new(4);
+        bench.places.count();
+        for _ in 0..10 {
+            for peer in &mut bench.peers[..2] {
+                peer.write_all(b"PING\n").unwrap();
+            }
+            for event in bench.events() {
+                let mut taken = bench.take(event).unwrap();
+                let wire = &mut taken.connection.stream.ready();
+                taken
+                    .connection
+                    .link
+                    .receive(wire, &mut Buffers::new())
+                    .unwrap();
+                bench.put(taken, READ);
+            }
+        }
+        let given = bench.places.give(0.5, &bench.poller);
+        assert_eq!((given.len(), bench.places.places.len()), (1, 3));
+        let Mail::Adopt(connection) = given.into_iter().next().unwrap() else {
+            panic!("a connection moves")
+        };
+        // The other lane has it in its round, so that what arrived meanwhile is not lost.
+        let mut other = Bench::new(0);
+        other.places.adopt(connection);
+        let taken = other.places.take_again().unwrap();
+        other.put(taken, READ);
+        for peer in &mut bench.peers {
+            peer.write_all(b"PING\n").unwrap();
+        }
+        assert_eq!((bench.events().len(), other.events().len()), (3, 1));
+    }
+
+    #[test]
+    fn ending_reaches_those_who_are_taken_and_those_who_come_later() {
+        let mut bench = Bench::new(2);
+        bench.peers[0].write_all(b"PING\n").unwrap();
+        let event = bench.events()[0];
+        let taken = bench.take(event).unwrap();
+        bench.places.end(Direction::Read);
+        bench.put(taken, READ);
+        assert_eq!(
+            bench.events().iter().filter(|event| event.readable).count(),
+            2
+        );
+        assert_eq!(
+            bench.places.places.len(),
+            2,
+            "they are closed by their own turns"
+        );
+    }
+}
