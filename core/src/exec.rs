@@ -29,6 +29,7 @@ impl<'a> Args<'a> {
     /// Number of words, the command's name included; never 0.
     #[must_use]
     #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "it never is")]
     pub const fn len(&self) -> usize {
         self.spans.len()
     }

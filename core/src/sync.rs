@@ -46,10 +46,10 @@ impl<T> Mutex<T> {
         loop {
             // A short read-only spin first: most locked sections last less than a context switch.
             for _ in 0..64 {
-                if !self.0.is_locked() {
-                    if let Some(guard) = self.0.try_lock() {
-                        return guard;
-                    }
+                if !self.0.is_locked()
+                    && let Some(guard) = self.0.try_lock()
+                {
+                    return guard;
                 }
                 core::hint::spin_loop();
             }

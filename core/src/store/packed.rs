@@ -331,7 +331,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The oracle: a list in order of first appearance.
-    fn naive<'a>(pairs: &'a [(Vec<u8>, Vec<u8>)]) -> Vec<(&'a [u8], &'a [u8])> {
+    fn naive(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<(&[u8], &[u8])> {
         let mut kept: Vec<(&[u8], &[u8])> = vec![];
         for (field, value) in pairs {
             match kept.iter_mut().find(|(name, _)| *name == field) {
