@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Scope, scope};
 
-use ant_cache_host::process::{Usage, raise_file_limit};
+use ant_cache_host::process::raise_file_limit;
 
 use super::args::{Args, Length};
 use super::engine::{Engine, Limit, Phase, Tally};
+use super::sample::Sample;
 use super::target::Target;
 use super::wire::Wire;
 use super::workload::{Distribution, Mix, Op};
@@ -57,7 +58,7 @@ pub(super) fn run(args: &Args, tests: &[Mix]) -> Result<Outcome, String> {
     raise_file_limit();
     let patience = args.timeout.max(Duration::from_millis(1));
     if let Some(pid) = args.server_pid {
-        Usage::of(pid).map_err(|error| format!("--server-pid {pid}: {error}"))?;
+        Sample::of(pid).map_err(|error| format!("--server-pid {pid}: {error}"))?;
     }
     let target = Target::find(&address, patience).map_err(cannot)?;
     let ask = || target.server_pid(args.dialect, &address, args.password.as_deref());
@@ -65,7 +66,7 @@ pub(super) fn run(args: &Args, tests: &[Mix]) -> Result<Outcome, String> {
     let pid = args
         .server_pid
         .or_else(ask)
-        .filter(|&pid| Usage::of(pid).is_ok());
+        .filter(|&pid| Sample::of(pid).is_ok());
 
     let password = args.password.as_deref();
     let wire = Arc::new(Wire::new(
@@ -137,8 +138,8 @@ impl Run<'_> {
             let before = self.sample();
             let tally = self.load(mix, self.args.length());
             let server = before.zip(self.sample()).map(|(before, after)| ServerUse {
-                cpu: after.cpu().saturating_sub(before.cpu()),
-                rss: after.resident,
+                cpu: after.cpu.saturating_sub(before.cpu),
+                rss: after.rss,
             });
             let failed = tally.failure.is_some();
             outcome.tests.push(TestResult {
@@ -203,8 +204,8 @@ impl Run<'_> {
         })
     }
 
-    fn sample(&self) -> Option<Usage> {
-        Usage::of(self.pid?).ok()
+    fn sample(&self) -> Option<Sample> {
+        Sample::of(self.pid?).ok()
     }
 }
 

@@ -10,6 +10,7 @@ mod engine;
 mod measure;
 mod random;
 mod report;
+mod sample;
 mod target;
 mod wire;
 mod workload;

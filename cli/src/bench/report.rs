@@ -13,9 +13,6 @@ use super::workload::Op;
 /// From this part of its threads' time on, the generator and not the server is what is measured.
 const SATURATED: f64 = 0.95;
 
-/// Seconds of processor time below which the kernel's steps of 10 ms are too coarse to tell anything.
-const MEASURABLE: f64 = 0.1;
-
 /// What is derived from one test.
 struct Figures {
     ops: u64,
@@ -36,10 +33,7 @@ impl Figures {
         let seconds = tally.ended.duration_since(tally.started).as_secs_f64();
         // Wrong replies cost the server, too.
         let ops = all.len();
-        let cpu = test
-            .server
-            .map(|server| server.cpu.as_secs_f64())
-            .filter(|&cpu| cpu >= MEASURABLE);
+        let cpu = test.server.map(|server| server.cpu.as_secs_f64());
         Some(Self {
             ops,
             seconds,
@@ -156,12 +150,6 @@ fn remarks(args: &Args, test: &TestResult) -> String {
     };
     if tally.misses > 0 {
         let _ = writeln!(out, "{mix}: {} keys were missing", grouped(tally.misses));
-    }
-    if test.server.is_some() && figures.cpu_us_per_op.is_none() {
-        let _ = writeln!(
-            out,
-            "{mix}: too short to measure the server's processor time"
-        );
     }
     if figures.generator_share >= SATURATED {
         let share = 100.0 * figures.generator_share;
