@@ -2,17 +2,20 @@
 //!
 //! `cargo bench -p ant-cache-core --features std --bench engine [-- KEYS [ROUNDS]]`
 //!
-//! Prints, for one and two threads, nanoseconds a request (median of the rounds, with the spread), how much two
-//! threads process more than one, and how a pipelined GET compares with looking the same keys up in a sharded
-//! hashbrown table. Rounds of all subjects alternate, so that what disturbs the machine disturbs each of them.
+//! Prints, for one and two threads, nanoseconds of processor time a request (median of the rounds, with the spread),
+//! how much two threads process more than one, and how a pipelined GET compares with looking the same keys up in a
+//! sharded hashbrown table. Rounds of all subjects alternate, so that what disturbs the machine disturbs each of them.
 
-use std::hash::BuildHasher;
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 
 use ant_cache_core::service::Options;
 use ant_cache_core::stats::Counters;
+use ant_cache_core::store::Store;
 use ant_cache_core::{Budget, Input, Millis, Output, Service, Session, Turn};
+use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 
 const PIPELINE: usize = 16;
@@ -99,16 +102,37 @@ impl Peer {
     }
 }
 
-type Shards = Vec<spin::Mutex<HashMap<[u8; 16], [u8; 16], foldhash::quality::RandomState>>>;
+/// A sharded hashbrown table, the floor. With `[u8; 16]` for keys and values both lie in the table itself, which is the
+/// least that any look-up can read, and which only keys of one length allow. With `Box<[u8]>` it holds what a cache must:
+/// byte strings of any length.
+struct Table<K>(Vec<spin::Mutex<HashMap<K, K, RandomState>>>, RandomState);
 
-/// The floor: hash, lock, look up, read the value.
-fn look_up(shards: &Shards, hasher: &foldhash::quality::RandomState, keys: &[[u8; 16]]) -> u64 {
-    let mut sum = 0;
-    for key in keys {
-        let shard = &shards[(hasher.hash_one(key) >> 32) as usize & (shards.len() - 1)];
-        sum += u64::from(shard.lock().get(key).expect("every key is there")[7]);
+impl<K: Hash + Eq + Borrow<[u8]> + From<[u8; 16]>> Table<K> {
+    fn new() -> Self {
+        let hasher = RandomState::default();
+        let shard = || spin::Mutex::new(HashMap::with_hasher(hasher.clone()));
+        Self((0..Store::SHARDS).map(|_| shard()).collect(), hasher)
     }
-    sum
+
+    fn shard(&self, key: &[u8]) -> &spin::Mutex<HashMap<K, K, RandomState>> {
+        &self.0[(self.1.hash_one(key) >> 32) as usize & (self.0.len() - 1)]
+    }
+
+    fn insert(&self, key: &[u8; 16]) {
+        self.shard(key)
+            .lock()
+            .insert((*key).into(), (*VALUE).into());
+    }
+
+    /// Hash, lock, look up, read the value.
+    fn look_up(&self, keys: &[[u8; 16]]) -> u64 {
+        let value = |key: &[u8; 16]| {
+            let shard = self.shard(key).lock();
+            let value: &[u8] = shard.get(&key[..]).expect("every key is there").borrow();
+            u64::from(value[7])
+        };
+        keys.iter().map(value).sum()
+    }
 }
 
 /// Nanoseconds that this thread has run. Not the time that passed: on a machine that does something else as well, that
@@ -122,20 +146,18 @@ fn cpu_time() -> f64 {
         .expect("a number")
 }
 
-/// Runs one closure on each thread at once; returns nanoseconds a request of one thread.
-fn timed<W: FnMut() + Send>(work: Vec<W>) -> f64 {
-    let threads = work.len();
+/// Runs the subject on so many threads at once; returns nanoseconds a request of one thread.
+fn timed(threads: usize, subject: &Subject<'_>) -> f64 {
     let barrier = Barrier::new(threads);
+    let run = |thread| {
+        barrier.wait();
+        let start = cpu_time();
+        subject(thread);
+        cpu_time() - start
+    };
     let times: Vec<f64> = std::thread::scope(|scope| {
-        let run = |mut work: W| {
-            barrier.wait();
-            let start = cpu_time();
-            work();
-            cpu_time() - start
-        };
-        let handles: Vec<_> = work
-            .into_iter()
-            .map(|work| scope.spawn(move || run(work)))
+        let handles: Vec<_> = (0..threads)
+            .map(|thread| scope.spawn(move || run(thread)))
             .collect();
         handles
             .into_iter()
@@ -145,6 +167,7 @@ fn timed<W: FnMut() + Send>(work: Vec<W>) -> f64 {
     times.iter().sum::<f64>() / (threads * REQUESTS) as f64
 }
 
+#[derive(Default)]
 struct Series(Vec<f64>);
 
 impl Series {
@@ -172,77 +195,82 @@ fn main() {
         seed: 0x5eed,
         ..Options::default()
     });
-    let hasher = foldhash::quality::RandomState::default();
-    let shards: Shards = (0..256)
-        .map(|_| spin::Mutex::new(HashMap::with_hasher(hasher.clone())))
-        .collect();
+    let (inline, boxed) = (Table::<[u8; 16]>::new(), Table::<Box<[u8]>>::new());
     let mut filler = Peer::new(&service);
     for number in 0..keys {
         let key = key(number);
         filler.packet(&encode(&[key], true)[0]);
-        shards[(hasher.hash_one(key) >> 32) as usize & 255]
-            .lock()
-            .insert(key, *VALUE);
+        inline.insert(&key);
+        boxed.insert(&key);
     }
     println!(
         "{keys} keys, pipelines of {PIPELINE}, {rounds} rounds of {REQUESTS} requests a thread"
     );
-    println!(
-        "{:<22}{:>8}{:>12}{:>9}",
-        "subject", "threads", "ns/request", "spread"
-    );
-    let names = [
-        "GET through a session",
-        "SET through a session",
-        "bare look-up",
+    let draws: Vec<_> = (1..=2)
+        .map(|thread| draws(keys, 0x9e37_79b9 * thread))
+        .collect();
+    let gets: Vec<_> = draws.iter().map(|draws| encode(draws, false)).collect();
+    let sets: Vec<_> = draws.iter().map(|draws| encode(draws, true)).collect();
+    let session = |packets: &[Vec<u8>]| {
+        let mut peer = Peer::new(&service);
+        packets.iter().for_each(|packet| {
+            black_box(peer.packet(packet));
+        });
+    };
+    let subjects: [(&str, Subject<'_>); 4] = [
+        (
+            "GET through a session",
+            Box::new(|thread| session(&gets[thread])),
+        ),
+        (
+            "SET through a session",
+            Box::new(|thread| session(&sets[thread])),
+        ),
+        (
+            "bare look-up, boxed",
+            Box::new(|thread| drop(black_box(boxed.look_up(&draws[thread])))),
+        ),
+        (
+            "bare look-up, inline",
+            Box::new(|thread| drop(black_box(inline.look_up(&draws[thread])))),
+        ),
     ];
-    let mut series: Vec<Vec<Series>> = (0..2)
-        .map(|_| names.map(|_| Series(Vec::new())).into())
-        .collect();
-    let draws: Vec<_> = (0..2)
-        .map(|thread| draws(keys, 0x9e37_79b9 * (thread + 1)))
-        .collect();
-    let packets: Vec<Vec<_>> = [false, true]
-        .map(|set| draws.iter().map(|draws| encode(draws, set)).collect())
-        .into();
+    let mut series: Vec<[Series; 2]> = subjects.iter().map(|_| Default::default()).collect();
     for _ in 0..rounds {
         for threads in [1, 2] {
-            for (subject, packets) in packets.iter().enumerate() {
-                let work = packets[..threads].iter().map(|packets| {
-                    let mut peer = Peer::new(&service);
-                    move || {
-                        for packet in packets {
-                            black_box(peer.packet(packet));
-                        }
-                    }
-                });
-                series[threads - 1][subject].0.push(timed(work.collect()));
+            for ((_, subject), series) in subjects.iter().zip(&mut series) {
+                series[threads - 1].0.push(timed(threads, subject));
             }
-            let work = draws[..threads].iter().map(|draws| {
-                let (shards, hasher) = (&shards, &hasher);
-                move || {
-                    black_box(look_up(shards, hasher, draws));
-                }
-            });
-            series[threads - 1][2].0.push(timed(work.collect()));
         }
     }
-    for (index, name) in names.iter().enumerate() {
-        for threads in [1, 2] {
-            let series = &series[threads - 1][index];
-            println!(
-                "{name:<22}{threads:>8}{:>12.1}{:>8.0}%",
-                series.median(),
-                series.spread() * 100.0
-            );
+    report(&subjects.each_ref().map(|(name, _)| *name), &series);
+}
+
+/// What a thread with this number does in a round.
+type Subject<'a> = Box<dyn Fn(usize) + Sync + 'a>;
+
+fn report(names: &[&str], series: &[[Series; 2]]) {
+    println!(
+        "{:<24}{:>8}{:>12}{:>9}",
+        "subject", "threads", "ns/request", "spread"
+    );
+    for (name, series) in names.iter().zip(series) {
+        for (threads, series) in [1, 2].iter().zip(series) {
+            let (median, spread) = (series.median(), series.spread() * 100.0);
+            println!("{name:<24}{threads:>8}{median:>12.1}{spread:>8.0}%");
         }
     }
-    let median = |threads: usize, index: usize| series[threads - 1][index].median();
-    for (index, name) in names.iter().enumerate().take(2) {
+    for (name, [one, two]) in names.iter().zip(series) {
         println!(
             "{name}: two threads process {:.2} times one",
-            2.0 * median(1, index) / median(2, index)
+            2.0 * one.median() / two.median()
         );
     }
-    println!("GET / bare look-up: {:.2}", median(1, 0) / median(1, 2));
+    let get = series[0][0].median();
+    for (name, floor) in names.iter().zip(series).skip(2) {
+        println!(
+            "GET through a session / {name}: {:.2}",
+            get / floor[0].median()
+        );
+    }
 }
