@@ -228,11 +228,15 @@ fn main() {
         ),
         (
             "bare look-up, boxed",
-            Box::new(|thread| drop(black_box(boxed.look_up(&draws[thread])))),
+            Box::new(|thread| {
+                black_box(boxed.look_up(&draws[thread]));
+            }),
         ),
         (
             "bare look-up, inline",
-            Box::new(|thread| drop(black_box(inline.look_up(&draws[thread])))),
+            Box::new(|thread| {
+                black_box(inline.look_up(&draws[thread]));
+            }),
         ),
     ];
     let mut series: Vec<[Series; 2]> = subjects.iter().map(|_| Default::default()).collect();
