@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::{exit, signal_name};
 
 /// How long after the grace of [`Shutdown`] a server that still runs is taken to be stuck.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Lets signals trigger `shutdown` from here on.
 ///

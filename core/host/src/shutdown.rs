@@ -24,8 +24,9 @@ struct Inner {
 }
 
 impl Shutdown {
-    /// How long connections get, after the trigger, to have answered what was received from them.
-    pub const GRACE: Duration = Duration::from_secs(5);
+    /// How long connections get, after the trigger, to have answered what was received from them. A server is promised
+    /// to stop within 5 s; what is left when the grace ends has to be broken, and threads have to end.
+    pub const GRACE: Duration = Duration::from_millis(4500);
 
     /// A flag that is not raised.
     ///
