@@ -9,7 +9,7 @@ PYTHON := $(TARGET)/venv/bin/python
 help:
 	@echo 'make test    install what the tests need, then run all of them'
 	@echo 'make lint    formatting, clippy and documentation, warnings denied'
-	@echo 'make bench   benchmarks: a few minutes on an idle machine'
+	@echo 'make bench   benchmarks: half an hour on an idle machine'
 
 test: test-tools test-rust test-models test-python
 
@@ -29,8 +29,13 @@ test-python: test-tools
 	$(CARGO) build --package ant-cache-cli
 	$(PYTHON) -m pytest --rootdir tests/python -p no:cacheprovider --server $(TARGET)/debug/ant-cache-cli tests/python
 
-bench:
+# The parts by criterion, then the server beside redis-server and memcached: two idle cores, half an hour.
+bench: test-tools
 	$(CARGO) bench --workspace
+	python3 scripts/measure.py compare
+	python3 scripts/measure.py workers
+	python3 scripts/measure.py keys
+	python3 scripts/measure.py idle
 
 lint:
 	$(CARGO) fmt --all --check
