@@ -1,8 +1,8 @@
 //! `ant-cache-cli bench` from outside, against servers that misbehave by script.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
 /// Serves every connection by this function, for as long as the test runs.
@@ -84,6 +84,89 @@ fn every_request_is_counted() {
             assert_eq!(report["complete"], true);
             assert_eq!(report["tests"][0]["ops"], 1001);
             assert_eq!(report["tests"][0]["errors"], 0);
+        }
+    }
+}
+
+/// This program's own server, stopped when dropped.
+struct AntCache {
+    process: Child,
+    port: u16,
+}
+
+impl AntCache {
+    fn start() -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_ant-cache-cli"))
+            .args(["--port", "0", "--password", "pass word"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut ready)
+            .unwrap();
+        let address = ready
+            .split(' ')
+            .find_map(|word| word.rsplit_once(':'))
+            .unwrap();
+        Self {
+            port: address.1.parse().unwrap(),
+            process,
+        }
+    }
+}
+
+impl Drop for AntCache {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+#[test]
+fn our_own_server_answers_everything_right() {
+    let server = AntCache::start();
+    for dialect in ["resp", "text"] {
+        for (pipeline, size) in [("1", "16"), ("50", "1"), ("3", "70000")] {
+            let output = Command::new(env!("CARGO_BIN_EXE_ant-cache-cli"))
+                .args([
+                    "bench",
+                    "--port",
+                    &server.port.to_string(),
+                    "--dialect",
+                    dialect,
+                    "--json",
+                ])
+                .args([
+                    "--test",
+                    "ping,set,get,incr,mset,mget",
+                    "--ops",
+                    "500",
+                    "--warmup",
+                    "0",
+                ])
+                .args([
+                    "--clients",
+                    "10",
+                    "--keys",
+                    "50",
+                    "--prefill",
+                    "--threads",
+                    "2",
+                ])
+                .args(["--pipeline", pipeline, "--value-size", size])
+                .env("ANT_CACHE_PASSWORD", "pass word")
+                .output()
+                .unwrap();
+            let report = json(&output);
+            assert_eq!(output.status.code(), Some(0), "{report:#}");
+            assert_eq!(report["server_pid"], server.process.id());
+            for test in report["tests"].as_array().unwrap() {
+                assert_eq!(
+                    (test["ops"].as_u64(), test["misses"].as_u64()),
+                    (Some(500), Some(0))
+                );
+            }
         }
     }
 }

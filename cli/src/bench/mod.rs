@@ -15,6 +15,7 @@ mod target;
 mod wire;
 mod workload;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub(crate) use args::Args;
@@ -33,10 +34,15 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             return ExitCode::from(UNUSABLE);
         }
     };
+    let mut text = String::new();
     if args.json {
-        println!("{:#}", report::json(args, &outcome));
+        text = format!("{:#}\n", report::json(args, &outcome));
     } else if !outcome.tests.is_empty() {
-        print!("{}", report::table(args, &outcome));
+        text = report::table(args, &outcome);
+    }
+    if let Err(error) = io::stdout().write_all(text.as_bytes()) {
+        eprintln!("ant-cache-cli bench: the results cannot be printed: {error}");
+        return ExitCode::from(FAILED);
     }
     if let Some(failure) = &outcome.failure {
         eprintln!("ant-cache-cli bench: {}: {failure}", args.address());

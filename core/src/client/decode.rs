@@ -317,4 +317,4 @@ fn verbatim(mut bytes: Vec<u8>) -> Result<Value, DecodeError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

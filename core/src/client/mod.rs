@@ -20,6 +20,8 @@
 //! assert_eq!(decoder.decode(&mut &b"llo\r\n"[..]), Ok(Some(Value::Bulk(b"hello".to_vec()))));
 //! ```
 
+#[cfg(test)]
+mod agreement;
 mod decode;
 mod error;
 mod header;

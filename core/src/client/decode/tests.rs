@@ -70,7 +70,7 @@ fn kind(value: &Value) -> Kind {
     }
 }
 
-fn values() -> impl Strategy<Value = Value> {
+pub(in crate::client) fn values() -> impl Strategy<Value = Value> {
     let line = || "[ -~]{0,12}".prop_map(|text| text.into_bytes());
     let bytes = || proptest::collection::vec(any::<u8>(), 0..20);
     let leaf = prop_oneof![
