@@ -1,7 +1,10 @@
 //! Housekeeping: rounds through all shards that remove what has expired and free what a flush left, in bounded pieces.
 //!
 //! A round walks the log of every shard that has keys with a time to live and notes the next moment at which one is
-//! due. Between rounds nothing happens before that moment, and not more than two rounds a second.
+//! due. Between rounds nothing happens before that moment, and not more than two rounds a second. What was changed
+//! during a round of several ticks may be behind where it was; then another one follows.
+
+use alloc::vec::Vec;
 
 use super::{Shard, Store};
 use crate::Millis;
@@ -9,6 +12,9 @@ use crate::session::Budget;
 
 /// Milliseconds between the starts of two rounds, at least: the memory of an expired key is back within a second.
 const PACE: u64 = 500;
+
+/// Units of the budget that dropping a large value takes.
+const FREEING: usize = 5;
 
 /// The round under way.
 #[derive(Debug, Default)]
@@ -19,6 +25,12 @@ pub(super) struct Round {
     due: Option<Millis>,
     /// When a round may start; nothing before that.
     next: Millis,
+    /// Changes ever made to the shards that were visited.
+    changes: u64,
+    /// The same of all shards, in the round before.
+    changes_before: u64,
+    /// Whether the round took more than one tick.
+    split: bool,
 }
 
 impl Store {
@@ -34,19 +46,24 @@ impl Store {
         }
         while round.shard < self.shards() {
             if budget.is_spent() {
+                round.split = true;
                 return Some(now);
             }
             budget.spend(1);
-            if self
-                .lock(round.shard)
-                .sweep(now, &mut budget, &mut round.due)
-            {
+            let mut freed = Vec::new();
+            let mut shard = self.lock(round.shard);
+            if shard.sweep(now, &mut budget, &mut round.due, &mut freed) {
+                round.changes = round.changes.wrapping_add(shard.changes());
                 round.shard += 1;
             }
+            drop(shard);
+            budget.spend(freed.len() * FREEING);
         }
-        let due = round.due;
+        let missed = round.split && round.changes != round.changes_before;
+        let due = if missed { Some(now) } else { round.due };
         *round = Round {
             next: now.plus(PACE),
+            changes_before: round.changes,
             ..Round::default()
         };
         if !self.garbage.lock().is_empty() {

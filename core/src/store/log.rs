@@ -30,9 +30,9 @@ const MAX_EXTENTS: usize = 1 << (32 - OFFSET_BITS);
 /// Bytes of the first extents.
 const MIN_EXTENT: usize = 1 << 10;
 
-/// An entry larger than this gets an extent of its own, closing the one at the head. Values are out of line from 1 KiB
-/// on, so only entries with huge keys are.
-const MAX_SHARED: usize = EXTENT / 4;
+/// An entry larger than this gets an extent of its own. Values are out of line from 1 KiB on, so only entries with huge
+/// keys are. Less than a quarter of a full-sized extent is lost at its end.
+const MAX_SHARED: usize = EXTENT / 4 - entry::PADDING;
 
 /// Where an entry is: number of the extent and offset in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,11 @@ struct Extent {
 }
 
 impl Extent {
+    /// Bytes of dead entries.
+    const fn dead(&self) -> usize {
+        self.used - self.live
+    }
+
     /// The position of an offset in this extent, up to its very end.
     const fn position(&self, offset: usize) -> Position {
         if offset < EXTENT {
@@ -101,7 +106,9 @@ pub(super) struct Log {
     /// Numbers from the oldest to the head, by ascending sequence.
     order: VecDeque<u32>,
     next_sequence: u64,
-    live: usize,
+    /// Bytes of dead entries.
+    dead: usize,
+    /// Bytes of all extents.
     total: usize,
 }
 
@@ -114,7 +121,7 @@ impl Log {
             free: Vec::new(),
             order: VecDeque::new(),
             next_sequence,
-            live: 0,
+            dead: 0,
             total: 0,
         }
     }
@@ -145,33 +152,58 @@ impl Log {
 
     /// Room for a new entry of `size` bytes; `None` where the shard has no more extents.
     pub(super) fn append(&mut self, size: usize) -> Option<(Handle, &mut [u8])> {
-        let fits = self.order.back().is_some_and(|&head| {
-            let (used, room) = (
-                self.extents[head as usize].used,
-                self.bytes[head as usize].len(),
-            );
-            size <= MAX_SHARED && used + size + entry::PADDING <= room
-        });
-        if !fits {
-            // An eighth of what is there, so that the unused end of the head is a small part of the whole.
-            let shared = (self.total / 8)
-                .next_power_of_two()
-                .clamp(MIN_EXTENT, EXTENT);
-            self.open(shared.max(size + entry::PADDING))?;
-        }
-        let number = *self.order.back()?;
+        let number = if size > MAX_SHARED {
+            self.open_alone(size)?
+        } else {
+            self.head_for(size)?
+        };
         let extent = &mut self.extents[number as usize];
         let offset = extent.used;
         extent.used += size;
         extent.live += size;
-        self.live += size;
         Some((
             Handle::new(number, offset),
             &mut self.bytes[number as usize][offset..offset + size],
         ))
     }
 
-    fn open(&mut self, size: usize) -> Option<()> {
+    /// The head, or a new one where it has no room.
+    #[inline]
+    fn head_for(&mut self, size: usize) -> Option<u32> {
+        if let Some(&number) = self.order.back() {
+            let used = self.extents[number as usize].used;
+            if used + size + entry::PADDING <= self.bytes[number as usize].len() {
+                return Some(number);
+            }
+        }
+        // An eighth of what is there, so that the unused end of the head is a small part of the whole.
+        let shared = (self.total / 8)
+            .next_power_of_two()
+            .clamp(MIN_EXTENT, EXTENT);
+        self.open(shared.max(size + entry::PADDING))
+    }
+
+    /// An extent for one large entry. It goes before the head, which keeps its room and takes a later sequence: for a
+    /// walk, all entries in it have moved.
+    fn open_alone(&mut self, size: usize) -> Option<u32> {
+        let number = self.open(size + entry::PADDING)?;
+        if let Some(before) = self.order.len().checked_sub(2) {
+            let head = self.order[before];
+            self.extents[head as usize].sequence = self.next_sequence;
+            self.next_sequence += 1;
+            self.order.swap(before, before + 1);
+        }
+        Some(number)
+    }
+
+    /// A new extent at the end of the order.
+    fn open(&mut self, size: usize) -> Option<u32> {
+        // Behind the head, an extent goes with its last live entry. One that has none already goes here.
+        if let Some(&head) = self.order.back()
+            && self.extents[head as usize].live == 0
+        {
+            self.close(head);
+        }
         let bytes = vec![0; size].into();
         let extent = Extent {
             used: 0,
@@ -194,7 +226,7 @@ impl Log {
         self.next_sequence += 1;
         self.total += size;
         self.order.push_back(number);
-        Some(())
+        Some(number)
     }
 
     /// Marks an entry of `size` bytes as dead; an extent without a live entry is given back.
@@ -203,7 +235,7 @@ impl Log {
         let number = handle.extent();
         let extent = &mut self.extents[number as usize];
         extent.live -= size;
-        self.live -= size;
+        self.dead += size;
         if extent.live == 0 && self.order.back() != Some(&number) {
             self.close(number);
         }
@@ -213,7 +245,7 @@ impl Log {
     fn close(&mut self, number: u32) {
         let extent = &mut self.extents[number as usize];
         let sequence = extent.sequence;
-        self.live -= extent.live;
+        self.dead -= extent.dead();
         extent.used = 0;
         extent.live = 0;
         let bytes = core::mem::take(&mut self.bytes[number as usize]);
@@ -232,17 +264,32 @@ impl Log {
         (place < self.order.len()).then_some(place)
     }
 
-    /// An extent worth cleaning, if the log wastes more than its share: a quarter of its memory, and no less than the
-    /// smallest extents, so that a nearly empty shard is left alone.
+    /// An extent worth cleaning, if more than a quarter of the log's memory is dead, and no less than the smallest
+    /// extents, so that a nearly empty shard is left alone. The one with the largest dead part: what is moved for it is
+    /// paid by what comes back. (Room that an extent's end was too short for is not counted: it would not come back.)
+    #[inline]
     pub(super) fn sparsest(&self) -> Option<u32> {
-        let wasted = self.total - self.live;
-        if wasted < 4 * MIN_EXTENT || wasted < self.total / 4 {
+        if Self::is_wasteful(self.dead, self.total) {
+            self.sparsest_closed()
+        } else {
+            None
+        }
+    }
+
+    const fn is_wasteful(dead: usize, total: usize) -> bool {
+        dead >= 4 * MIN_EXTENT && dead >= total / 4
+    }
+
+    #[cold]
+    fn sparsest_closed(&self) -> Option<u32> {
+        let (&head, closed) = (self.order.back()?, self.order.len() - 1);
+        let size = |number: u32| self.bytes[number as usize].len();
+        let dead = |number: u32| self.extents[number as usize].dead();
+        if !Self::is_wasteful(self.dead - dead(head), self.total - size(head)) {
             return None;
         }
-        let closed = self.order.iter().take(self.order.len().saturating_sub(1));
-        closed
-            .copied()
-            .min_by_key(|&number| self.extents[number as usize].live)
+        let closed = self.order.iter().take(closed).copied();
+        closed.max_by_key(|&number| dead(number) * EXTENT / size(number))
     }
 
     /// The live entries of an extent, with their headers.
@@ -322,10 +369,19 @@ impl Log {
             + (self.free.capacity() + self.order.capacity()) * size_of::<u32>()
     }
 
+    /// Bytes of live entries, and of the memory that they lie in.
+    #[cfg(test)]
+    pub(super) fn occupancy(&self) -> (usize, usize) {
+        (
+            self.extents.iter().map(|extent| extent.live).sum(),
+            self.total,
+        )
+    }
+
     /// Checks every sum and order against the entries themselves.
     #[cfg(test)]
     pub(super) fn validate(&self) {
-        let mut live = 0;
+        let mut dead = 0;
         let mut total = 0;
         let mut last = None;
         for &number in &self.order {
@@ -334,12 +390,14 @@ impl Log {
             last = Some(extent.sequence);
             let sum: usize = self.entries(number).map(|(_, header)| header.size()).sum();
             assert_eq!(sum, extent.live, "live bytes of extent {number}");
+            let is_head = self.order.back() == Some(&number);
+            assert!(is_head || sum > 0, "an extent without a live entry goes");
             let room = self.bytes[number as usize].len();
             assert!(extent.used <= room);
-            live += sum;
+            dead += extent.dead();
             total += room;
         }
-        assert_eq!((live, total), (self.live, self.total));
+        assert_eq!((dead, total), (self.dead, self.total));
         assert_eq!(
             self.order.len() + self.free.len(),
             self.extents.len(),

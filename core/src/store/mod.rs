@@ -10,6 +10,8 @@ mod index;
 mod keeper;
 mod key;
 mod log;
+#[cfg(test)]
+mod model;
 pub mod packed;
 mod shard;
 

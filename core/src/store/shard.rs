@@ -134,6 +134,11 @@ impl Shard {
         self.index.len()
     }
 
+    /// Changes ever made.
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Whether there are no keys.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -425,21 +430,25 @@ impl Shard {
     }
 
     /// Removes expired entries as far as the budget goes, and lowers `due` to the earliest end of life that it meets.
-    /// Returns whether it got through the shard; else it goes on there the next time.
+    /// Large values go to `freed`, to be dropped after the lock. Returns whether it got through the shard; else it goes
+    /// on there the next time.
     pub(super) fn sweep(
         &mut self,
         now: Millis,
         budget: &mut Budget,
         due: &mut Option<Millis>,
+        freed: &mut Vec<Blob>,
     ) -> bool {
         /// Entries that are passed in the time of one unit of the budget.
         const PER_UNIT: usize = 10;
         /// Entries looked at under one lock: about 20 µs.
         const SLICE: usize = 2000;
+        /// Entries removed under one lock: about as long.
+        const REMOVED: usize = 200;
         if self.expiring == 0 {
             return true;
         }
-        let mut ended = Vec::new();
+        let mut ended = Vec::with_capacity(REMOVED);
         let mut steps = SLICE;
         let next = self.log.walk(self.swept, &mut steps, |handle, header| {
             if let Some(end) = header.expires(self.log.at(handle)) {
@@ -449,13 +458,13 @@ impl Shard {
                     *due = Some(due.map_or(end, |due| due.min(end)));
                 }
             }
-            true
+            ended.len() < REMOVED
         });
         budget.spend((SLICE - steps) / PER_UNIT + ended.len());
         self.swept = next.unwrap_or_default();
         for (handle, header) in ended {
             let hash = hash_at(&self.log, &self.hasher, handle);
-            drop(self.remove(&Key::new(&[], hash), handle, &header));
+            freed.extend(self.remove(&Key::new(&[], hash), handle, &header));
             self.expired += 1;
         }
         self.clean();
@@ -468,6 +477,65 @@ impl Shard {
         census.memory += (self.log.memory() + self.index.memory() + self.blobs.bytes) as u64;
         census.expired += self.expired;
         census.changes += self.changes;
+    }
+}
+
+#[cfg(test)]
+impl Shard {
+    /// Checks index, log and large values against each other: every live entry is found by its key, every sum is that
+    /// of the entries, every large value belongs to one of them.
+    pub(super) fn validate(&self) {
+        let hash_of = |handle| hash_at(&self.log, &self.hasher, handle);
+        self.log.validate();
+        self.index.validate(hash_of);
+        let (mut entries, mut expiring, mut blobs) = (0, 0, Vec::new());
+        let end = self.log.walk(
+            Position::default(),
+            &mut { usize::MAX },
+            |handle, header| {
+                let bytes = self.log.at(handle);
+                let key = Key::new(header.key(bytes), hash_of(handle));
+                let found = self.find(&key).map(|(found, _)| found);
+                assert_eq!(found, Some(handle), "a live entry is found by its key");
+                entries += 1;
+                expiring += usize::from(header.has_expiry());
+                blobs.extend(header.blob(bytes));
+                true
+            },
+        );
+        assert_eq!(end, None);
+        assert_eq!(
+            entries,
+            self.index.len(),
+            "live entries and those in the index"
+        );
+        assert_eq!(expiring, self.expiring, "entries with a time to live");
+        blobs.sort_unstable();
+        let kept = self
+            .blobs
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.is_some());
+        let kept: Vec<u32> = kept.map(|(number, _)| number as u32).collect();
+        assert_eq!(blobs, kept, "large values and the entries that have them");
+        assert_eq!(self.blobs.slots.len(), kept.len() + self.blobs.free.len());
+        let memory = self
+            .blobs
+            .slots
+            .iter()
+            .flatten()
+            .map(|(blob, _)| blob.memory());
+        assert_eq!(
+            memory.sum::<usize>(),
+            self.blobs.bytes,
+            "memory of large values"
+        );
+    }
+
+    /// Bytes of live entries, and of the memory that they lie in.
+    pub(super) fn occupancy(&self) -> (usize, usize) {
+        self.log.occupancy()
     }
 }
 

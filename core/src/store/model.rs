@@ -1,0 +1,437 @@
+//! The store against a map: random operations, everything compared, every structure checked.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::{Effect, Key, Kind, NewData, Position, Store};
+use crate::session::Budget;
+use crate::{Blob, Millis};
+
+/// A random operation. Keys are named by a number; see [`key`].
+#[derive(Clone, Debug)]
+enum Op {
+    Set {
+        key: u8,
+        len: usize,
+        kind: Kind,
+        ttl: Option<u64>,
+    },
+    Delete {
+        key: u8,
+    },
+    Expire {
+        key: u8,
+        ttl: Option<u64>,
+    },
+    Patch {
+        key: u8,
+        offset: usize,
+        len: usize,
+    },
+    /// Goes on with a walk, and begins one where none is under way.
+    Walk {
+        steps: usize,
+    },
+    Sample {
+        random: u64,
+    },
+    /// Keeps a large value as a slow reader does.
+    Hold {
+        key: u8,
+    },
+    Pass {
+        millis: u64,
+    },
+    Tick {
+        budget: i32,
+    },
+    Flush,
+}
+
+/// The key of this number: most are short, some as long as an extent, one is empty.
+fn key(number: u8) -> Vec<u8> {
+    let len = match number {
+        0 => 0,
+        1 => 300,
+        2 => 5_000,
+        3 => 20_000,
+        _ => 8,
+    };
+    vec![number; len]
+}
+
+/// Bytes that differ from one operation to the next.
+fn bytes(len: usize, salt: usize) -> Vec<u8> {
+    (0..len).map(|at| (at ^ salt) as u8).collect()
+}
+
+fn operation() -> impl Strategy<Value = Op> {
+    let key = || prop_oneof![3 => 4..60u8, 1 => 0..4u8];
+    let len = || prop_oneof![8 => 0..100usize, 2 => 200..300usize, 2 => 900..1_300usize, 1 => 0..100_000usize];
+    let kind =
+        prop_oneof![4 => Just(Kind::String), 1 => Just(Kind::Array), 1 => Just(Kind::Object)];
+    let ttl = || prop_oneof![3 => Just(None), 2 => (1..2_000u64).prop_map(Some), 1 => (1u64 << 47..1 << 50).prop_map(Some)];
+    prop_oneof![
+        20 => (key(), len(), kind, ttl()).prop_map(|(key, len, kind, ttl)| Op::Set { key, len, kind, ttl }),
+        8 => key().prop_map(|key| Op::Delete { key }),
+        6 => (key(), ttl()).prop_map(|(key, ttl)| Op::Expire { key, ttl }),
+        6 => (key(), len(), len()).prop_map(|(key, offset, len)| Op::Patch { key, offset, len }),
+        8 => (1..20usize).prop_map(|steps| Op::Walk { steps }),
+        2 => any::<u64>().prop_map(|random| Op::Sample { random }),
+        1 => key().prop_map(|key| Op::Hold { key }),
+        3 => (1..900u64).prop_map(|millis| Op::Pass { millis }),
+        3 => (1..200i32).prop_map(|budget| Op::Tick { budget }),
+        1 => Just(Op::Flush),
+    ]
+}
+
+/// A value as the map has it.
+#[derive(Clone, Debug, PartialEq)]
+struct Value {
+    kind: Kind,
+    bytes: Vec<u8>,
+    expires: Option<Millis>,
+}
+
+/// A walk through all shards, in parts.
+#[derive(Default)]
+struct Walk {
+    shard: usize,
+    at: Position,
+    /// Keys that were there when it began and never went.
+    throughout: BTreeSet<Vec<u8>>,
+    seen: BTreeSet<Vec<u8>>,
+}
+
+/// Both, and what is known about them.
+struct Pair {
+    store: Store,
+    map: BTreeMap<Vec<u8>, Value>,
+    now: Millis,
+    walk: Option<Walk>,
+    held: Vec<(Blob, Vec<u8>)>,
+    count: usize,
+}
+
+impl Pair {
+    fn new(shards: usize, seed: u64) -> Self {
+        let (store, now) = (Store::new(shards, seed), Millis(1 << 40));
+        Self {
+            store,
+            map: BTreeMap::new(),
+            now,
+            walk: None,
+            held: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// What a key has in the map, if it has not ended.
+    fn value(&self, key: &[u8]) -> Option<&Value> {
+        self.map
+            .get(key)
+            .filter(|value| value.expires.is_none_or(|end| end > self.now))
+    }
+
+    fn commit(&self, key: &[u8], effect: Effect<'_>) -> bool {
+        let key: Key<'_> = self.store.key(key);
+        self.store
+            .lock(self.store.shard_of(&key))
+            .commit(&key, effect, self.now)
+            .existed
+    }
+
+    fn run(&mut self, op: &Op) {
+        self.count += 1;
+        match *op {
+            Op::Set {
+                key: number,
+                len,
+                kind,
+                ttl,
+            } => {
+                let (key, bytes) = (key(number), bytes(len, self.count));
+                let expires = ttl.map(|ttl| self.now.plus(ttl));
+                let existed = self.value(&key).is_some();
+                let data = NewData::copy(&bytes);
+                assert_eq!(
+                    self.commit(
+                        &key,
+                        Effect::Set {
+                            kind,
+                            data,
+                            expires
+                        }
+                    ),
+                    existed
+                );
+                self.map.insert(
+                    key,
+                    Value {
+                        kind,
+                        bytes,
+                        expires,
+                    },
+                );
+            }
+            Op::Delete { key: number } => {
+                let key = key(number);
+                assert_eq!(
+                    self.commit(&key, Effect::Delete),
+                    self.value(&key).is_some()
+                );
+                self.map.remove(&key);
+            }
+            Op::Expire { key: number, ttl } => {
+                let key = key(number);
+                let expires = ttl.map(|ttl| self.now.plus(ttl));
+                let existed = self.value(&key).is_some();
+                assert_eq!(self.commit(&key, Effect::Expire(expires)), existed);
+                if existed && let Some(value) = self.map.get_mut(&key) {
+                    value.expires = expires;
+                }
+            }
+            Op::Patch {
+                key: number,
+                offset,
+                len,
+            } => self.patch(&key(number), offset, len),
+            Op::Walk { steps } => self.go_on(steps),
+            Op::Sample { random } => self.sample(random),
+            Op::Hold { key: number } => self.hold(&key(number)),
+            Op::Pass { millis } => self.now = self.now.plus(millis),
+            Op::Tick { budget } => {
+                self.store.tick(self.now, Budget::new(budget));
+            }
+            Op::Flush => {
+                self.store.flush();
+                self.map.clear();
+            }
+        }
+        let Self { map, walk, now, .. } = self;
+        map.retain(|_, value| value.expires.is_none_or(|end| end > *now));
+        if let Some(walk) = walk {
+            walk.throughout.retain(|key| map.contains_key(key));
+        }
+    }
+
+    /// Only strings are patched; commands see to that.
+    fn patch(&mut self, key: &[u8], offset: usize, len: usize) {
+        let old = self.value(key).cloned();
+        if old.as_ref().is_some_and(|value| value.kind != Kind::String) {
+            return;
+        }
+        let piece = bytes(len, self.count);
+        assert_eq!(
+            self.commit(
+                key,
+                Effect::Patch {
+                    offset,
+                    bytes: &piece
+                }
+            ),
+            old.is_some()
+        );
+        let mut value = old.unwrap_or(Value {
+            kind: Kind::String,
+            bytes: Vec::new(),
+            expires: None,
+        });
+        value.bytes.resize(value.bytes.len().max(offset + len), 0);
+        value.bytes[offset..offset + len].copy_from_slice(&piece);
+        self.map.insert(key.to_vec(), value);
+    }
+
+    fn go_on(&mut self, mut steps: usize) {
+        let throughout = || self.map.keys().cloned().collect();
+        let mut walk = self.walk.take().unwrap_or_else(|| Walk {
+            throughout: throughout(),
+            ..Walk::default()
+        });
+        while steps > 0 && walk.shard < self.store.shards() {
+            let next =
+                self.store
+                    .lock(walk.shard)
+                    .walk(walk.at, &mut steps, self.now, |_, key, item| {
+                        let value = self.value(key).expect("a key that is walked is there");
+                        assert_eq!(
+                            (item.kind, item.expires, item.data.bytes()),
+                            (value.kind, value.expires, &value.bytes[..])
+                        );
+                        walk.seen.insert(key.to_vec());
+                        true
+                    });
+            match next {
+                Some(next) => walk.at = next,
+                None => (walk.shard, walk.at) = (walk.shard + 1, Position::default()),
+            }
+        }
+        if walk.shard < self.store.shards() {
+            self.walk = Some(walk);
+        } else {
+            assert!(
+                walk.throughout.is_subset(&walk.seen),
+                "a key that was there throughout was not met"
+            );
+        }
+    }
+
+    fn sample(&self, random: u64) {
+        let ended = self.store.len() - self.map.len() as u64;
+        let shard = self.store.lock(random as usize % self.store.shards());
+        match shard.sample(random, self.now) {
+            Some(key) => assert!(self.value(key).is_some(), "a key that is drawn is there"),
+            None => assert!(
+                shard.is_empty() || ended > 0,
+                "where keys are, one is drawn"
+            ),
+        }
+    }
+
+    fn hold(&mut self, key: &[u8]) {
+        let key = self.store.key(key);
+        let shard = self.store.lock(self.store.shard_of(&key));
+        if let Some(super::Data::Blob(blob)) = shard.get(&key, self.now).map(|item| item.data) {
+            self.held.push((blob.clone(), blob.to_vec()));
+        }
+    }
+
+    /// Compares everything.
+    fn check(&self) {
+        for shard in 0..self.store.shards() {
+            self.store.lock(shard).validate();
+        }
+        for number in 0..60 {
+            let bytes = key(number);
+            let key = self.store.key(&bytes);
+            let shard = self.store.lock(self.store.shard_of(&key));
+            let found = shard.get(&key, self.now).map(|item| Value {
+                kind: item.kind,
+                bytes: item.data.bytes().to_vec(),
+                expires: item.expires,
+            });
+            assert_eq!(found.as_ref(), self.value(&bytes));
+        }
+        for (blob, bytes) in &self.held {
+            assert_eq!(
+                &blob[..],
+                bytes,
+                "a value that is being sent does not change"
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn it_does_what_a_map_does(shards in 1..5usize, seed: u64, ops in proptest::collection::vec(operation(), 1..300)) {
+        let mut pair = Pair::new(shards, seed);
+        for (count, op) in ops.iter().enumerate() {
+            pair.run(op);
+            if count % 16 == 0 {
+                pair.check();
+            }
+        }
+        pair.check();
+        // What has ended goes by itself, and is all that goes.
+        pair.now = pair.now.plus(10_000);
+        while let Some(next) = pair.store.tick(pair.now, Budget::new(20)).filter(|next| next.since(pair.now) < 1_000) {
+            pair.now = next;
+        }
+        pair.run(&Op::Pass { millis: 0 });
+        prop_assert_eq!(pair.store.len(), pair.map.len() as u64);
+        pair.check();
+    }
+}
+
+/// Memory that is not used stays a part of what is, whatever sizes come and go. The random numbers are a counter's
+/// hashes, the same in each run.
+fn churn(len: impl Fn(u64) -> (usize, usize), keys: u64, changes: u64) {
+    let store = Store::new(1, 7);
+    let (mut key, zeros) = (Vec::new(), [0; 1_000]);
+    for change in 0..changes {
+        let random = store.random();
+        let (key_len, value_len) = len(random >> 32);
+        key.clear();
+        key.extend_from_slice(&(random % keys).to_le_bytes());
+        key.resize(8 + key_len, 1);
+        let key = store.key(&key);
+        let data = NewData::Bytes(&zeros[..value_len]);
+        let effect = if random >> 20 & 7 == 0 {
+            Effect::Delete
+        } else {
+            Effect::Set {
+                kind: Kind::String,
+                data,
+                expires: None,
+            }
+        };
+        let mut shard = store.lock(0);
+        drop(shard.commit(&key, effect, Millis(0)));
+        let (live, total) = shard.occupancy();
+        assert!(
+            total <= live * 2 + (96 << 10),
+            "change {change}: {live} bytes live of {total}"
+        );
+    }
+    store.lock(0).validate();
+}
+
+#[test]
+fn memory_follows_what_is_stored_when_sizes_change() {
+    churn(|random| (0, random as usize % 1_000), 2_000, 60_000);
+}
+
+#[test]
+fn memory_follows_what_is_stored_with_long_keys() {
+    churn(
+        |random| {
+            (
+                if random % 2 == 0 { 5_000 } else { 0 },
+                random as usize % 300,
+            )
+        },
+        300,
+        20_000,
+    );
+}
+
+#[test]
+fn memory_comes_back_when_one_large_key_comes_and_goes() {
+    churn(|_| (60_000, 0), 1, 2_000);
+}
+
+#[test]
+fn tables_split_and_come_back() {
+    let store = Store::new(1, 3);
+    let key = |number: u32| number.to_le_bytes();
+    let data = NewData::Bytes(b"v");
+    for number in 0..40_000 {
+        let effect = Effect::Set {
+            kind: Kind::String,
+            data: data.clone(),
+            expires: None,
+        };
+        drop(
+            store
+                .lock(0)
+                .commit(&store.key(&key(number)), effect, Millis(0)),
+        );
+    }
+    store.lock(0).validate();
+    for number in 0..39_990 {
+        drop(
+            store
+                .lock(0)
+                .commit(&store.key(&key(number)), Effect::Delete, Millis(0)),
+        );
+    }
+    let shard = store.lock(0);
+    shard.validate();
+    assert_eq!(shard.len(), 10);
+    let (live, total) = shard.occupancy();
+    assert!(live < 1_000 && total < 64 << 10, "{live} of {total}");
+}
