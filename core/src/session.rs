@@ -295,7 +295,10 @@ impl Session {
                     let hash = match command {
                         Some(command) if command.keys.first > 0 && args.len() > 1 => {
                             let hash = store.key(args.get(1)).hash();
-                            store.prefetch_index(hash);
+                            // The first is executed too soon for it to help.
+                            if !self.ready.is_empty() {
+                                store.prefetch_index(hash);
+                            }
                             hash
                         }
                         _ => 0,

@@ -65,21 +65,31 @@ pub(super) struct Hint {
 }
 
 impl Hint {
-    fn publish(&self, only: Option<&Table>) {
-        let (control, mask) = match only {
-            Some(table) if table.control != 0 => (table.control, table.slots.num_buckets() - 1),
-            _ => (0, 0),
-        };
-        self.control.store(control, Relaxed);
-        self.mask.store(mask, Relaxed);
-    }
-
     /// Asks for what a look-up of `hash` reads first; false where the hint does not know it.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) -> bool {
         let control = self.control.load(Relaxed);
         prefetch_group(control, self.mask.load(Relaxed), hash);
         control != 0
+    }
+}
+
+/// The place among all shards' hints in which one shard's index tells where it is.
+#[derive(Clone, Debug)]
+pub(super) struct Notice {
+    pub(super) hints: Arc<[Hint]>,
+    pub(super) shard: usize,
+}
+
+impl Notice {
+    fn publish(&self, only: Option<&Table>) {
+        let (control, mask) = match only {
+            Some(table) if table.control != 0 => (table.control, table.slots.num_buckets() - 1),
+            _ => (0, 0),
+        };
+        let hint = &self.hints[self.shard];
+        hint.control.store(control, Relaxed);
+        hint.mask.store(mask, Relaxed);
     }
 }
 
@@ -106,7 +116,7 @@ pub(super) struct Index {
     directory: Vec<u32>,
     /// Table 1 and so on.
     more: Vec<Table>,
-    hint: Arc<Hint>,
+    notice: Notice,
 }
 
 const fn directory_bits(hash: u64) -> usize {
@@ -114,9 +124,9 @@ const fn directory_bits(hash: u64) -> usize {
 }
 
 impl Index {
-    /// An empty index that tells `hint` where it is.
-    pub(super) fn new(hint: Arc<Hint>) -> Self {
-        hint.publish(None);
+    /// An empty index that tells where it is in `notice`.
+    pub(super) fn new(notice: Notice) -> Self {
+        notice.publish(None);
         let first = Table::new(HashTable::new(), 0);
         Self {
             first,
@@ -124,13 +134,13 @@ impl Index {
             len: 0,
             directory: Vec::new(),
             more: Vec::new(),
-            hint,
+            notice,
         }
     }
 
-    /// What this index tells about where it is.
-    pub(super) const fn hint(&self) -> &Arc<Hint> {
-        &self.hint
+    /// Where this index tells where it is.
+    pub(super) const fn notice(&self) -> &Notice {
+        &self.notice
     }
 
     /// Number of entries.
@@ -175,7 +185,7 @@ impl Index {
     }
 
     fn publish(&self) {
-        self.hint.publish(if self.more.is_empty() {
+        self.notice.publish(if self.more.is_empty() {
             Some(&self.first)
         } else {
             None

@@ -23,7 +23,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::prefetch::prefetch;
 use crate::sync::{Guard, Mutex};
 
-use index::Hint;
+use index::{Hint, Notice};
 
 pub use entry::{Data, Item, Kind};
 pub use key::{Key, KeyHasher};
@@ -35,7 +35,7 @@ pub use shard::{Committed, Effect, NewData, Shard};
 pub struct Store {
     shards: Box<[Slot]>,
     /// By shard: where its table is.
-    hints: Box<[Arc<Hint>]>,
+    hints: Arc<[Hint]>,
     hasher: Arc<KeyHasher>,
     /// Raised by every flush. A shard of an older generation is empty for whoever locks it next.
     generation: AtomicU64,
@@ -76,15 +76,13 @@ impl Store {
     pub fn new(shards: usize, seed: u64) -> Self {
         let hasher = Arc::new(KeyHasher::new(seed));
         let count = shards.clamp(1, 4096).next_power_of_two();
-        let hints: Box<[_]> = (0..count).map(|_| Arc::new(Hint::default())).collect();
-        let shard = |hint| {
-            Slot(Mutex::new(Shard::new(
-                Arc::clone(&hasher),
-                Arc::clone(hint),
-                0,
-            )))
+        let hints: Arc<[_]> = (0..count).map(|_| Hint::default()).collect();
+        let shard = |shard| {
+            let hints = Arc::clone(&hints);
+            let notice = Notice { hints, shard };
+            Slot(Mutex::new(Shard::new(Arc::clone(&hasher), notice, 0)))
         };
-        let shards = hints.iter().map(shard).collect();
+        let shards = (0..count).map(shard).collect();
         Self {
             shards,
             hints,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Census;
 use super::entry::{self, Data, Header, Item, Kind, Stored};
-use super::index::{Hint, Index};
+use super::index::{Index, Notice};
 use super::key::{Key, KeyHasher};
 use super::log::{Handle, Log, Position};
 use crate::Millis;
@@ -95,9 +95,9 @@ pub struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(hasher: Arc<KeyHasher>, hint: Arc<Hint>, generation: u64) -> Self {
+    pub(super) fn new(hasher: Arc<KeyHasher>, notice: Notice, generation: u64) -> Self {
         Self {
-            index: Index::new(hint),
+            index: Index::new(notice),
             log: Log::new(1),
             blobs: Blobs::default(),
             hasher,
@@ -118,7 +118,7 @@ impl Shard {
             changes: flushed.changes,
             ..Self::new(
                 Arc::clone(&flushed.hasher),
-                Arc::clone(flushed.index.hint()),
+                flushed.index.notice().clone(),
                 generation,
             )
         }
