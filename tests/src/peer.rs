@@ -15,6 +15,7 @@ pub struct Peer {
     output: Output,
     counters: Arc<Counters>,
     now: Millis,
+    budget: Budget,
     wants: Wants,
 }
 
@@ -58,6 +59,7 @@ impl Peer {
             input: Input::new(),
             output: Output::new(),
             now,
+            budget: Budget::TURN,
             wants: Wants {
                 read: true,
                 ..Wants::default()
@@ -89,11 +91,30 @@ impl Peer {
         self.settle();
     }
 
+    /// Sets the clock.
+    pub const fn set_now(&mut self, now: Millis) {
+        self.now = now;
+    }
+
+    /// Sets what each turn may do from now on: with little, long commands take many turns.
+    pub const fn set_budget(&mut self, units: i32) {
+        self.budget = Budget::new(units);
+    }
+
     /// Sends bytes and takes everything that is answered to them.
     ///
     /// # Panics
     /// If the connection was closed before.
     pub fn send(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.arrive(bytes);
+        self.settle()
+    }
+
+    /// Lets bytes arrive, without a turn.
+    ///
+    /// # Panics
+    /// If the connection was closed before.
+    pub fn arrive(&mut self, bytes: &[u8]) {
         assert_eq!(
             self.closed(),
             None,
@@ -107,7 +128,21 @@ impl Peer {
             self.input.filled(n);
             rest = &rest[n..];
         }
-        self.settle()
+    }
+
+    /// Gives the session one turn and takes what it answers.
+    pub fn turn(&mut self) -> Vec<u8> {
+        let mut turn = Turn {
+            now: self.now,
+            budget: self.budget,
+            stats: &self.counters,
+        };
+        self.wants = self
+            .session
+            .turn(&mut turn, &mut self.input, &mut self.output);
+        let bytes = self.output.to_vec();
+        self.output.consume(bytes.len());
+        bytes
     }
 
     /// Sends a line of text; returns the lines of the reply, without the last end of line.
@@ -136,25 +171,18 @@ impl Peer {
         const MOST: usize = 1_000_000;
         let mut replies = Vec::new();
         for _ in 0..MOST {
-            let mut turn = Turn {
-                now: self.now,
-                budget: Budget::TURN,
-                stats: &self.counters,
-            };
-            self.wants = self
-                .session
-                .turn(&mut turn, &mut self.input, &mut self.output);
-            let full = !self.output.is_empty();
-            let bytes = self.output.to_vec();
-            self.output.consume(bytes.len());
-            replies.extend(bytes);
+            let bytes = self.turn();
             let Wants {
                 read, again, close, ..
             } = self.wants;
+            assert!(
+                close.is_some() || read || again || !bytes.is_empty(),
+                "the session asks for nothing"
+            );
+            replies.extend(bytes);
             if close.is_some() || read {
                 return replies;
             }
-            assert!(again || full, "the session asks for nothing");
         }
         panic!("the session does not come to an end");
     }

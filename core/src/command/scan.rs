@@ -17,7 +17,7 @@ use super::Error;
 use crate::exec::{Args, Continue, Exec, Outcome, Step};
 use crate::glob;
 use crate::reply::{Reply, Shape};
-use crate::store::{Kind, Position};
+use crate::store::{Effect, Kind, Position};
 use crate::{Budget, Output};
 
 /// Entries that are passed under one lock: 10 to 20 ns each, in the order of memory.
@@ -297,28 +297,37 @@ impl<'a> Scan<'a> {
 
     /// Copies the next keys out, whatever the pattern: as many as were asked for, or what the budget allows. Returns
     /// where to go on; `None` at the end.
+    ///
+    /// Where the shard says that a walk must hurry to come to its end, it is twice as many for each step of the pace,
+    /// and the budget does not count.
     fn gather(&self, exec: &mut Exec<'_>, from: Cursor, batch: &mut Batch) -> Option<Cursor> {
         let Cursor { mut shard, mut at } = from;
-        let mut left = self.count;
-        let mut cost = Cost::default();
+        let (mut visited, mut cost) = (0, Cost::default());
         while shard < exec.store().shards() {
-            let mut steps = SLICE;
-            let next = exec
-                .store()
-                .lock(shard)
-                .walk(at, &mut steps, exec.now, |_, key, item| {
-                    if self.kind.is_none_or(|kind| kind == Some(item.kind)) {
-                        batch.push(key);
-                    }
-                    left -= 1;
-                    left > 0 && batch.bytes.len() < SLICE_BYTES
-                });
-            cost.pay(Cost::SHARD + (SLICE - steps) * Cost::ENTRY, exec.budget);
+            let mut locked = exec.store().lock(shard);
+            let pace = locked.pace(at);
+            let (slice, bytes) = (SLICE << pace, SLICE_BYTES << pace);
+            let most = if pace == 0 {
+                self.count
+            } else {
+                self.count.min(SLICE) << pace
+            };
+            let mut steps = slice;
+            let next = locked.walk(at, &mut steps, exec.now, |_, key, item| {
+                if self.kind.is_none_or(|kind| kind == Some(item.kind)) {
+                    batch.push(key);
+                }
+                visited += 1;
+                visited < most && batch.bytes.len() < bytes
+            });
+            drop(locked);
+            cost.pay(Cost::SHARD + (slice - steps) * Cost::ENTRY, exec.budget);
             match next {
                 Some(next) => at = next,
                 None => (shard, at) = (shard + 1, Position::default()),
             }
-            if left == 0 || batch.bytes.len() >= SLICE_BYTES || exec.budget.is_spent() {
+            let spent = exec.budget.is_spent() && (pace == 0 || next.is_none());
+            if visited >= most || batch.bytes.len() >= bytes || spent {
                 break;
             }
         }
@@ -366,29 +375,59 @@ pub(super) fn scan(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     Ok(Step::Done)
 }
 
-pub(super) fn randomkey(exec: &mut Exec<'_>, _: &Args<'_>) -> Outcome {
-    /// Draws before giving up. Only where nearly all keys have just expired, and are not yet removed, is it not enough.
-    const DRAWS: usize = 100;
-    let store = exec.store();
-    // How many keys the shards up to each hold: so each key has the same chance, few or many as they are.
-    let mut total = 0;
-    let ends: Vec<u64> = (0..store.shards())
-        .map(|shard| {
-            total += store.lock(shard).len() as u64;
-            total
-        })
-        .collect();
-    exec.budget.spend(ends.len() * Cost::SHARD / 100);
-    for _ in 0..if total > 0 { DRAWS } else { 0 } {
-        let draw = store.random() % total;
-        let shard = store.lock(ends.partition_point(|&end| end <= draw));
-        if let Some(key) = shard.sample(store.random(), exec.now) {
-            exec.reply().bulk(key);
-            return Ok(Step::Done);
+pub(super) fn randomkey(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
+    Ok(if Draw.resume(exec, args) {
+        Step::Done
+    } else {
+        Step::More(Box::new(Draw))
+    })
+}
+
+/// A RANDOMKEY under way. Keys that are drawn and have ended go, so that it finds one that has not, or none at all.
+struct Draw;
+
+impl Continue for Draw {
+    fn resume(&mut self, exec: &mut Exec<'_>, _: &Args<'_>) -> bool {
+        /// Draws before the budget is looked at and the shards are counted anew.
+        const DRAWS: usize = 100;
+        loop {
+            let store = exec.store();
+            // How many keys the shards up to each hold: so each key has the same chance, few or many as they are.
+            let mut total = 0;
+            let ends: Vec<u64> = (0..store.shards())
+                .map(|shard| {
+                    total += store.lock(shard).len() as u64;
+                    total
+                })
+                .collect();
+            if total == 0 {
+                exec.reply().null();
+                return true;
+            }
+            for _ in 0..DRAWS {
+                let draw = store.random() % total;
+                let mut shard = store.lock(ends.partition_point(|&end| end <= draw));
+                match shard.sample(store.random(), exec.now) {
+                    Some((key, false)) => {
+                        exec.reply().bulk(key);
+                        return true;
+                    }
+                    Some((key, true)) => {
+                        let key = key.to_vec();
+                        let committed = shard.commit(&store.key(&key), Effect::Delete, exec.now);
+                        drop(shard);
+                        drop(committed);
+                    }
+                    None => {}
+                }
+            }
+            exec.budget
+                .spend(ends.len() * Cost::SHARD / 100 + DRAWS * 3);
+            if exec.budget.is_spent() {
+                return false;
+            }
         }
     }
-    exec.reply().null();
-    Ok(Step::Done)
 }
 
 #[cfg(test)]

@@ -280,14 +280,10 @@ impl Pair {
     }
 
     fn sample(&self, random: u64) {
-        let ended = self.store.len() - self.map.len() as u64;
         let shard = self.store.lock(random as usize % self.store.shards());
         match shard.sample(random, self.now) {
-            Some(key) => assert!(self.value(key).is_some(), "a key that is drawn is there"),
-            None => assert!(
-                shard.is_empty() || ended > 0,
-                "where keys are, one is drawn"
-            ),
+            Some((key, ended)) => assert_eq!(self.value(key).is_none(), ended),
+            None => assert!(shard.is_empty(), "where keys are, one is drawn"),
         }
     }
 

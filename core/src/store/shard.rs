@@ -92,6 +92,9 @@ pub struct Shard {
     changes: u64,
     /// Where the sweep for expired entries goes on.
     swept: Position,
+    /// See [`pace`](Self::pace).
+    mark: Position,
+    pace: u8,
 }
 
 impl Shard {
@@ -106,6 +109,8 @@ impl Shard {
             expired: 0,
             changes: 0,
             swept: Position::default(),
+            mark: Position::default(),
+            pace: 0,
         }
     }
 
@@ -421,12 +426,31 @@ impl Shard {
         self.log.head()
     }
 
-    /// A key chosen by a random number; `None` where the shard is empty or what was drawn has expired.
+    /// How much a walk that is made of many requests must hurry when it goes on at `at`: how many times it doubles what
+    /// it does at a time.
+    ///
+    /// Whoever rewrites entries faster than they are walked drives the head before the walk for ever. So the head is
+    /// noted when a walk begins here, and again when one comes to where it was noted, which then hurries more. One
+    /// note does for all walks: that of another may be taken for one's own, and then some hurry too early or too late.
+    pub fn pace(&mut self, at: Position) -> u8 {
+        /// Entries by the hundred thousand at a time: no head is driven faster.
+        const MOST: u8 = 8;
+        if at == Position::default() {
+            self.mark = self.head();
+            self.pace = 0;
+        } else if at >= self.mark {
+            self.mark = self.head();
+            self.pace = MOST.min(self.pace + 1);
+        }
+        self.pace
+    }
+
+    /// A key chosen by a random number, and whether it has ended; `None` where the shard is empty.
     #[must_use]
-    pub fn sample(&self, random: u64, now: Millis) -> Option<&[u8]> {
+    pub fn sample(&self, random: u64, now: Millis) -> Option<(&[u8], bool)> {
         let bytes = self.log.at(self.index.sample(random)?);
         let header = Header::read(bytes);
-        (!header.is_due(bytes, now)).then(|| header.key(bytes))
+        Some((header.key(bytes), header.is_due(bytes, now)))
     }
 
     /// Removes expired entries as far as the budget goes, and lowers `due` to the earliest end of life that it meets.

@@ -16,15 +16,17 @@
 //!
 //! `REDIS_DIFF_SEED` and `REDIS_DIFF_COMMANDS` (a number each) repeat or lengthen a run.
 
-mod cache;
 mod random;
 mod redis;
 mod requests;
 
-use ant_cache_core::Budget;
-use ant_cache_core::client::{Decoder, Value, encode};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use cache::Cache;
+use ant_cache_core::Millis;
+use ant_cache_core::client::{Decoder, Value, encode};
+use ant_cache_core::service::Options;
+use ant_cache_tests::{Peer, request as encoded};
+
 use random::Random;
 use redis::Redis;
 use requests::Request;
@@ -62,14 +64,19 @@ fn compare(name: &str, version: u64) {
     let seed = from_environment("REDIS_DIFF_SEED").unwrap_or(version);
     let commands = from_environment("REDIS_DIFF_COMMANDS").unwrap_or(20_000);
     let mut random = Random::new(seed);
+    // Of few shards, so that keys share some.
+    let options = Options {
+        seed,
+        shards: 4,
+        ..Options::default()
+    };
     let mut pair = Pair {
-        cache: Cache::start(seed),
+        cache: Peer::new(options),
         redis: &mut redis,
-        budget: Budget::TURN,
     };
     let hello = [b"HELLO".to_vec(), version.to_string().into_bytes()];
     pair.redis.call(&hello);
-    pair.cache.call(&hello, Budget::TURN);
+    pair.call(&hello);
     let mut history: Vec<Request> = Vec::new();
     for count in 0..commands {
         let request = match count % FLUSH {
@@ -81,7 +88,7 @@ fn compare(name: &str, version: u64) {
         }
         history.push(request.clone());
         // Small budgets cut long commands into many turns.
-        pair.budget = Budget::new([1, 30, 1000][random.below(3)]);
+        pair.cache.set_budget(*random.pick(&[1, 30, 1000]));
         let (theirs, ours) = pair.replies(&request);
         if theirs != ours {
             panic!(
@@ -121,8 +128,7 @@ fn show(request: &Request) -> String {
 /// Both servers.
 struct Pair<'a> {
     redis: &'a mut Redis,
-    cache: Cache,
-    budget: Budget,
+    cache: Peer,
 }
 
 impl Pair<'_> {
@@ -154,8 +160,13 @@ impl Pair<'_> {
         }
     }
 
-    fn call(&mut self, request: &Request) -> Vec<u8> {
-        self.cache.call(request, self.budget)
+    /// The cache's reply, at the time of the wall clock, which is also Redis's.
+    fn call(&mut self, request: &[Vec<u8>]) -> Vec<u8> {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock behind 1970");
+        self.cache.set_now(Millis(since.as_millis() as u64));
+        self.cache.send(&encoded(request))
     }
 
     /// Parts of an object, whose order is any where Redis keeps it as a hash table.
@@ -193,10 +204,7 @@ impl Pair<'_> {
     /// The keys of whole scans.
     fn scans(&mut self, request: &Request) -> (Vec<u8>, Vec<u8>) {
         let theirs = scan(request, |request| self.redis.call(request));
-        (
-            theirs,
-            scan(request, |request| self.cache.call(request, self.budget)),
-        )
+        (theirs, scan(request, |request| self.call(request)))
     }
 }
 
