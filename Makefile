@@ -31,7 +31,7 @@ test-python: test-tools
 
 # The parts by criterion, then the server beside redis-server and memcached: two idle cores, half an hour.
 bench: test-tools
-	$(CARGO) bench --workspace
+	$(CARGO) bench --workspace --all-features
 	python3 scripts/measure.py compare
 	python3 scripts/measure.py workers
 	python3 scripts/measure.py keys
