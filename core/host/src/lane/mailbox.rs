@@ -11,7 +11,7 @@
 //! One of them sees the other, so a lane is never Polling with mail and without a notification on its way. `notified`
 //! saves the system call where one is on its way already.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 use super::sync::{AtomicBool, Mutex, fence, lock};
 use super::{Lease, Phase};
@@ -62,8 +62,8 @@ impl<T> Mailbox<T> {
 
     /// Takes everything out, into `to`. Where the poller was notified, its notification must be cleared before this.
     pub fn take(&self, to: &mut Vec<T>) {
-        // A swap, to see the mail of those who saw the flag raised and left the notification to another.
-        self.notified.swap(false, AcqRel);
+        // Before the lock: whoever posts after this has taken it finds the flag down, and notifies.
+        self.notified.store(false, Relaxed);
         let mut queue = lock(&self.queue);
         self.filled.store(false, Release);
         to.append(&mut queue);

@@ -11,8 +11,16 @@ mod lane_model {
     use loom::thread;
 
     use crate::alarm::Doze;
-    use crate::lane::sync::{AtomicBool, AtomicU64, Mutex, lock};
+    use crate::lane::sync::{AtomicBool, Mutex, lock};
     use crate::lane::{Hold, Lease, Mailbox, Phase};
+
+    /// In all interleavings with at most three involuntary switches: every bug known needs one or two, and without a
+    /// bound this takes minutes.
+    fn check(run: impl Fn() + Send + Sync + 'static) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(run);
+    }
 
     /// One connection's place.
     #[derive(Default)]
@@ -31,7 +39,7 @@ mod lane_model {
         mail: Mailbox<&'static str>,
         place: Mutex<Place>,
         bell: AtomicBool,
-        pollers: AtomicU64,
+        polled: AtomicBool,
     }
 
     impl Lane {
@@ -47,9 +55,9 @@ mod lane_model {
             if round || !self.mail.is_empty() {
                 return true;
             }
-            assert_eq!(self.pollers.fetch_add(1, SeqCst), 0, "two pollers");
+            assert!(!self.polled.swap(true, SeqCst), "two pollers");
             let woken = self.bell.swap(false, SeqCst);
-            self.pollers.fetch_sub(1, SeqCst);
+            self.polled.store(false, SeqCst);
             woken
         }
 
@@ -97,10 +105,7 @@ mod lane_model {
 
     #[test]
     fn mail_never_waits_for_a_leader_that_waits() {
-        // Three threads: every bug known needs one involuntary switch or two, and with no bound this takes minutes.
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
+        check(|| {
             let lane = Arc::new(Lane::default());
             let senders = ["a", "b"].map(|letter| {
                 let lane = Arc::clone(&lane);
@@ -124,7 +129,7 @@ mod lane_model {
 
     #[test]
     fn a_deposed_leader_gives_its_connection_back_once() {
-        loom::model(|| {
+        check(|| {
             let lane = Arc::new(Lane::default());
             let old = lane.lease.claim().unwrap();
             lane.lease.work(&old);
@@ -167,7 +172,7 @@ mod lane_model {
 
     #[test]
     fn a_leader_is_deposed_once() {
-        loom::model(|| {
+        check(|| {
             let lease = Arc::new(Lease::new());
             let hold = lease.claim().unwrap();
             lease.work(&hold);
@@ -189,7 +194,7 @@ mod lane_model {
 
     #[test]
     fn a_watcher_never_sleeps_while_a_leader_works() {
-        loom::model(|| {
+        check(|| {
             let shared = Arc::new((Lease::new(), Doze::default()));
             let hold = shared.0.claim().unwrap();
             let watcher = thread::spawn({
