@@ -196,6 +196,7 @@ impl Worker {
         {
             return Ok(false);
         }
+        buffers.clear();
         let mut events = PollFlags::empty();
         events.set(PollFlags::IN, next.read);
         events.set(PollFlags::OUT, next.write);

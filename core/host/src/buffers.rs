@@ -27,6 +27,11 @@ impl Buffers {
         }
     }
 
+    /// Frees the spares.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
     /// Bytes of memory that the spares hold.
     #[must_use]
     pub fn memory(&self) -> usize {
