@@ -19,6 +19,9 @@ impl Random {
     }
 }
 
+/// Turns or requests that no walk here needs: one that takes more does not come to its end.
+const MOST: usize = 5_000;
+
 /// A client that walks through the keys, another one that changes them, and what is known about them.
 struct Scene {
     walker: Peer,
@@ -112,6 +115,7 @@ impl Scene {
         while reply.is_empty() || !self.walker.wants().read {
             reply.extend(self.walker.turn());
             turns += 1;
+            assert!(turns < MOST, "KEYS does not come to its end");
             between(self);
         }
         (strings(&value(&reply)), turns)
@@ -120,7 +124,7 @@ impl Scene {
     /// A whole SCAN, with changes between its requests.
     fn scan(&mut self, options: &[&str], mut between: impl FnMut(&mut Self)) -> Vec<String> {
         let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
-        loop {
+        for _ in 0..MOST {
             let mut words = vec!["SCAN", &cursor];
             words.extend(options);
             let reply = value(self.walker.resp(&words).as_bytes());
@@ -134,6 +138,7 @@ impl Scene {
             }
             between(self);
         }
+        panic!("SCAN does not come to its end");
     }
 }
 

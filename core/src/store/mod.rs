@@ -5,6 +5,7 @@
 //! [`Exec`](crate::exec::Exec), which locks the shards of a command's keys in ascending order; every change passes
 //! [`Shard::commit`].
 
+mod blobs;
 mod entry;
 mod index;
 mod keeper;

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Census;
+use super::blobs::Blobs;
 use super::entry::{self, Data, Header, Item, Kind, Stored};
 use super::index::{Index, Notice};
 use super::key::{Key, KeyHasher};
@@ -498,7 +499,7 @@ impl Shard {
     pub(super) fn count(&self, census: &mut Census) {
         census.keys += self.index.len() as u64;
         census.expiring += self.expiring as u64;
-        census.memory += (self.log.memory() + self.index.memory() + self.blobs.bytes) as u64;
+        census.memory += (self.log.memory() + self.index.memory() + self.blobs.memory()) as u64;
         census.expired += self.expired;
         census.changes += self.changes;
     }
@@ -535,26 +536,7 @@ impl Shard {
         );
         assert_eq!(expiring, self.expiring, "entries with a time to live");
         blobs.sort_unstable();
-        let kept = self
-            .blobs
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| slot.is_some());
-        let kept: Vec<u32> = kept.map(|(number, _)| number as u32).collect();
-        assert_eq!(blobs, kept, "large values and the entries that have them");
-        assert_eq!(self.blobs.slots.len(), kept.len() + self.blobs.free.len());
-        let memory = self
-            .blobs
-            .slots
-            .iter()
-            .flatten()
-            .map(|(blob, _)| blob.memory());
-        assert_eq!(
-            memory.sum::<usize>(),
-            self.blobs.bytes,
-            "memory of large values"
-        );
+        self.blobs.validate(&blobs);
     }
 
     /// Bytes of live entries, and of the memory that they lie in.
@@ -566,58 +548,4 @@ impl Shard {
 fn hash_at(log: &Log, hasher: &KeyHasher, handle: Handle) -> u64 {
     let bytes = log.at(handle);
     hasher.hash(Header::read(bytes).key(bytes))
-}
-
-/// Large values by number.
-#[derive(Debug, Default)]
-struct Blobs {
-    slots: Vec<Option<(Blob, usize)>>,
-    free: Vec<u32>,
-    bytes: usize,
-}
-
-impl Blobs {
-    fn insert(&mut self, blob: Blob) -> u32 {
-        let memory = blob.memory();
-        self.bytes += memory;
-        let slot = Some((blob, memory));
-        match self.free.pop() {
-            Some(number) => {
-                self.slots[number as usize] = slot;
-                number
-            }
-            None => {
-                self.slots.push(slot);
-                (self.slots.len() - 1) as u32
-            }
-        }
-    }
-
-    fn get(&self, number: u32) -> &Blob {
-        let slot = self.slots[number as usize].as_ref();
-        &slot.expect("an entry's blob exists").0
-    }
-
-    fn get_mut(&mut self, number: u32) -> &mut Blob {
-        let slot = self.slots[number as usize].as_mut();
-        &mut slot.expect("an entry's blob exists").0
-    }
-
-    /// Notes the present size of a blob that was changed.
-    fn recount(&mut self, number: u32) {
-        if let Some((blob, counted)) = &mut self.slots[number as usize] {
-            self.bytes -= *counted;
-            *counted = blob.memory();
-            self.bytes += *counted;
-        }
-    }
-
-    fn remove(&mut self, number: u32) -> Blob {
-        let (blob, memory) = self.slots[number as usize]
-            .take()
-            .expect("an entry's blob exists");
-        self.bytes -= memory;
-        self.free.push(number);
-        blob
-    }
 }
