@@ -204,7 +204,11 @@ impl Session {
             };
         }
         loop {
-            match self.execute(cx, input, output) {
+            let pause = match self.execute(cx, input, output) {
+                Pause::None => self.complain(cx, output),
+                pause => pause,
+            };
+            match pause {
                 Pause::None => {}
                 Pause::Budget => {
                     return Wants {
@@ -227,18 +231,11 @@ impl Session {
                     };
                 }
             }
-            if let Some(fault) = self.fault.take() {
-                self.report(&fault, cx, output);
-                if fault.fatal {
-                    return Wants {
-                        close: Some(Cause::Protocol),
-                        ..Wants::default()
-                    };
-                }
-            }
             self.release(input);
             if !self.parse(input) {
                 let close = input.eof().then_some(Cause::Eof);
+                // Empty requests, which nothing came of.
+                self.release(input);
                 self.shrink(input);
                 return Wants {
                     read: close.is_none(),
@@ -383,9 +380,27 @@ impl Session {
         pause
     }
 
-    fn report(&self, fault: &Fault, cx: &Turn<'_>, output: &mut Output) {
+    /// Answers what the parser found wrong, under the same conditions as a command.
+    fn complain(&mut self, cx: &mut Turn<'_>, output: &mut Output) -> Pause {
+        let Some(fault) = &self.fault else {
+            return Pause::None;
+        };
+        if cx.budget.is_spent() {
+            return Pause::Budget;
+        }
+        if output.len() >= limits::MAX_UNREAD {
+            return Pause::Output;
+        }
+        cx.budget.spend(2);
         cx.stats.protocol_errors.add(1);
         Reply::new(output, self.wire(fault.dialect)).error(format_args!("ERR {}", fault.message));
+        let pause = if fault.fatal {
+            Pause::Close(Cause::Protocol)
+        } else {
+            Pause::None
+        };
+        self.fault = None;
+        pause
     }
 
     fn wire(&self, dialect: Dialect) -> Wire {

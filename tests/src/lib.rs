@@ -7,10 +7,12 @@
 mod child;
 mod client;
 mod peer;
+mod random;
 mod server;
 pub mod suite;
 
 pub use child::Child;
 pub use client::Client;
 pub use peer::{Peer, request};
+pub use random::Random;
 pub use server::{Server, Shape};
