@@ -12,12 +12,12 @@ use std::time::Duration;
 use ant_cache_core::stats::Counters;
 use ant_cache_host::lane::{Slots, Token};
 use ant_cache_host::{
-    Buffers, Host, Housekeeper, Link, Listeners, Next, Runtime, Shutdown, Stream,
+    Buffers, Host, Housekeeper, Link, Listeners, Next, Received, Runtime, Shutdown, Stream,
 };
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::accept::{accept, timespec};
-use crate::turn::Bench;
+use crate::turn::{Bench, Turned};
 
 /// What a connection reads for which the system has no thread, in both dialects' form.
 const NO_THREAD: &[u8] = b"-ERR out of threads\r\nERROR out of threads\r\n";
@@ -165,7 +165,8 @@ impl Worker {
                 stats: &stats,
                 buffers: &mut buffers,
             };
-            let Some(next) = bench.turn(&mut link, &self.stream, readable, now) else {
+            let Some(Turned { next, .. }) = bench.turn(&mut link, &self.stream, readable, now)
+            else {
                 return;
             };
             self.housekeeper.nudge();
@@ -192,7 +193,7 @@ impl Worker {
         if next.read
             && !next.write
             && left().is_none_or(|left| left > PATIENCE)
-            && link.receive(&mut self.stream.waiting(), buffers)?
+            && link.receive(&mut self.stream.waiting(), buffers)? != Received::Nothing
         {
             return Ok(false);
         }

@@ -1,17 +1,27 @@
 //! One turn of one connection, whatever happens in it.
 
 use std::any::Any;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ant_cache_core::stats::Counters;
 use ant_cache_core::{Budget, Millis, Turn};
-use ant_cache_host::{Buffers, Host, Link, Next, Stream, Wire};
+use ant_cache_host::{Buffers, Host, Link, Next, Received, Stream, Wire};
 
 /// What a turn works with besides the connection.
 pub(crate) struct Bench<'a> {
     pub(crate) host: &'a Host,
     pub(crate) stats: &'a Counters,
     pub(crate) buffers: &'a mut Buffers,
+}
+
+/// What a turn led to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turned {
+    /// What the connection wants now.
+    pub(crate) next: Next,
+    /// Whether there may be more to receive than was received.
+    pub(crate) more: bool,
 }
 
 impl Bench<'_> {
@@ -23,18 +33,17 @@ impl Bench<'_> {
         stream: &Stream,
         readable: bool,
         now: impl FnOnce() -> Millis,
-    ) -> Option<Next> {
-        let turn = AssertUnwindSafe(|| {
+    ) -> Option<Turned> {
+        let turn = AssertUnwindSafe(|| -> io::Result<Turned> {
             let mut wire = stream.ready();
-            if readable {
-                link.receive(&mut wire, self.buffers)?;
-            }
-            self.pump(link, &mut wire, now())
+            let more = readable && link.receive(&mut wire, self.buffers)? == Received::Part;
+            let next = self.pump(link, &mut wire, now())?;
+            Ok(Turned { next, more })
         });
         match catch_unwind(turn) {
-            Ok(Ok(next)) if next.close.is_none() => Some(next),
-            Ok(Ok(next)) => {
-                tracing::trace!(ending = ?next.close, "connection closed");
+            Ok(Ok(turned)) if turned.next.close.is_none() => Some(turned),
+            Ok(Ok(turned)) => {
+                tracing::trace!(ending = ?turned.next.close, "connection closed");
                 None
             }
             Ok(Err(error)) => {
@@ -53,12 +62,7 @@ impl Bench<'_> {
         }
     }
 
-    fn pump<W: Wire>(
-        &mut self,
-        link: &mut Link,
-        wire: &mut W,
-        now: Millis,
-    ) -> std::io::Result<Next> {
+    fn pump<W: Wire>(&mut self, link: &mut Link, wire: &mut W, now: Millis) -> io::Result<Next> {
         let mut cx = Turn {
             now,
             budget: Budget::TURN,

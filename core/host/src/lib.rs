@@ -26,7 +26,7 @@ pub use buffers::Buffers;
 pub use clock::Clock;
 pub use host::Host;
 pub use housekeeping::Housekeeper;
-pub use link::{Ending, Link, Next};
+pub use link::{Ending, Link, Next, Received};
 pub use listener::{BindError, Listener, Listeners};
 pub use runtime::Runtime;
 pub use shutdown::Shutdown;

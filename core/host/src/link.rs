@@ -1,7 +1,7 @@
 //! A connection between a socket and a session, without the waiting: a runtime decides when to call, and for how long.
 //!
-//! When the socket is readable, [`Link::receive`] reads once: a level-triggered poller reports again what was not read,
-//! and the read that only finds out that nothing is left is saved. Then [`Link::pump`] lets the session work for one
+//! When the socket is readable, [`Link::receive`] reads once: the read that would only find out that nothing is left is
+//! saved. Then [`Link::pump`] lets the session work for one
 //! bounded turn and sends what the socket takes. What it returns ([`Next`]) is all that the runtime has to arrange.
 
 use std::io::{self, ErrorKind, IoSlice};
@@ -26,7 +26,7 @@ const LINGER: u64 = 1000;
 /// What a connection wants after [`Link::pump`]. The demands combine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Next {
-    /// To receive, and be pumped, when the socket is readable. If not, a level-triggered poller must not watch for it.
+    /// To receive, and be pumped, when the socket is readable. If not, what has arrived stays where it is.
     pub read: bool,
     /// To be pumped when the socket is writable.
     pub write: bool,
@@ -36,6 +36,17 @@ pub struct Next {
     pub deadline: Option<Millis>,
     /// To be closed now: everything that could be sent was sent. Nothing else is wanted then.
     pub close: Option<Ending>,
+}
+
+/// What [`Link::receive`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Nothing has arrived.
+    Nothing,
+    /// All that had arrived, or the end.
+    All,
+    /// As much as there was room for: there may be more.
+    Part,
 }
 
 /// Why a connection is closed.
@@ -92,27 +103,40 @@ impl Link {
         self
     }
 
-    /// Reads once. True means that something arrived, were it only the end.
+    /// Reads once.
     ///
     /// # Errors
     /// What the socket reports: the connection is broken and to be closed. That concerns the peer alone.
-    pub fn receive<W: Wire>(&mut self, wire: &mut W, buffers: &mut Buffers) -> io::Result<bool> {
+    pub fn receive<W: Wire>(
+        &mut self,
+        wire: &mut W,
+        buffers: &mut Buffers,
+    ) -> io::Result<Received> {
         if self.input.eof() {
-            return Ok(false);
+            return Ok(Received::Nothing);
         }
         buffers.lend_input(&mut self.input);
         let room = self.input.spare();
         let most = room.len().min(BYTES);
-        let received = retrying(|| wire.recv(&mut room[..most]));
-        match received {
-            Ok(Some(0)) => self.input.set_eof(),
+        match retrying(|| wire.recv(&mut room[..most])) {
+            Ok(Some(0)) => {
+                self.input.set_eof();
+                Ok(Received::All)
+            }
             Ok(Some(n)) => {
                 self.input.filled(n);
                 self.arrived += n;
+                Ok(if n < most {
+                    Received::All
+                } else {
+                    Received::Part
+                })
             }
-            Ok(None) | Err(_) => buffers.take_back(&mut self.input, &mut self.output),
+            nothing => {
+                buffers.take_back(&mut self.input, &mut self.output);
+                nothing.map(|_| Received::Nothing)
+            }
         }
-        received.map(|n| n.is_some())
     }
 
     /// One step: lets the session work for one turn and sends what it has to say.

@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ant_cache_core::Millis;
 use ant_cache_core::stats::Counters;
+use ant_cache_host::Buffers;
 use ant_cache_host::lane::{Hold, Lease, Load, Mailbox, Token};
-use ant_cache_host::{Buffers, Next};
 
 use super::Pool;
-use super::places::{Closing, Connection, Places, Plan, Taken};
-use super::poller::{Events, Poller, sockets};
-use crate::turn::Bench;
+use super::places::{Closing, Connection, Places, Taken, Task};
+use super::poller::{Events, Poller};
+use crate::turn::{Bench, Turned};
 
 /// What others have for a lane's leader.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(super) enum Mail {
     /// A connection, new or from another lane.
     Adopt(Box<Connection>),
     /// A connection whose turn a deposed leader has finished, and what it wants now.
-    Back(Token, Box<Connection>, Option<Next>),
+    Back(Token, Box<Connection>, Option<Turned>),
     /// Count what each connection asks of the lane.
     Count,
     /// Give connections that make up this share of the work to another lane.
@@ -149,10 +150,10 @@ impl Term<'_> {
     fn cycle(&mut self) -> Result<(), Over> {
         let (lane, pool) = (self.lane, self.leader.pool);
         let clock = pool.host.clock();
-        let plan = lane.places().plan();
+        let patience = lane.places().patience(|| clock.now());
         // The mail is looked at after the lease became Polling: what comes later notifies.
         let patience = if lane.mail.is_empty() {
-            plan.patience(|| clock.now())
+            patience
         } else {
             Some(Duration::ZERO)
         };
@@ -162,9 +163,11 @@ impl Term<'_> {
             std::thread::sleep(Duration::from_millis(100));
         }
         let woke = Instant::now();
+        // While the lane is Polling nobody else leads it, so what was reported cannot be lost.
+        lane.places().report(&self.events);
         lane.lease.work(&self.hold);
         pool.monitor.nudge();
-        let worked = self.work(woke, plan);
+        let worked = self.work(clock.at(woke));
         pool.housekeeper.nudge();
         let spent = u64::try_from(woke.elapsed().as_nanos()).unwrap_or(u64::MAX);
         lane.load.worked.fetch_add(spent, Relaxed);
@@ -176,37 +179,20 @@ impl Term<'_> {
         }
     }
 
-    /// Gives a turn to everyone who is ready, then to everyone in the round, then to those whose deadline has come.
-    fn work(&mut self, woke: Instant, plan: Plan) -> Result<(), Over> {
-        let lane = self.lane;
-        let events = std::mem::take(&mut self.events);
-        let mut waiting = events.len() + plan.round;
-        for event in sockets(&events) {
-            waiting -= 1;
-            lane.load.queue.store(waiting, Relaxed);
-            let taken = self.held()?.take(event, &lane.poller);
-            match taken {
-                Ok(Some(taken)) => self.turn(taken)?,
-                Ok(None) => {}
-                Err(closing) => self.closed(closing),
-            }
-        }
-        self.events = events;
-        for left in (0..plan.round).rev() {
-            lane.load.queue.store(left, Relaxed);
-            let Some(taken) = self.held()?.take_again() else {
-                break;
+    /// Gives everyone who is due a turn, then reads the mail.
+    fn work(&mut self, now: Millis) -> Result<(), Over> {
+        let mut task = self.held()?.task(now);
+        loop {
+            task = match task {
+                Task::Turn(taken) => self.turn(taken, now)?,
+                Task::Close(closing) => {
+                    self.closed(closing);
+                    self.held()?.task(now)
+                }
+                Task::Poll => break,
             };
-            self.turn(taken)?;
         }
-        let now = self.leader.pool.host.clock().at(woke);
-        while plan.due.is_some_and(|due| due <= now) {
-            let Some(taken) = self.held()?.take_due(now) else {
-                break;
-            };
-            self.turn(taken)?;
-        }
-        if lane.mail.is_empty() {
+        if self.lane.mail.is_empty() {
             Ok(())
         } else {
             self.read_mail()
@@ -224,8 +210,8 @@ impl Term<'_> {
         }
     }
 
-    /// One connection's turn, without any lock.
-    fn turn(&mut self, taken: Taken) -> Result<(), Over> {
+    /// One connection's turn, without any lock. Returns what comes next.
+    fn turn(&mut self, taken: Taken, now: Millis) -> Result<Task, Over> {
         let Taken {
             token,
             mut connection,
@@ -238,19 +224,23 @@ impl Term<'_> {
             stats: self.leader.stats,
             buffers: &mut self.buffers,
         };
-        let now = || pool.host.clock().now();
-        let next = bench.turn(&mut connection.link, &connection.stream, readable, now);
-        let closing = match self.held() {
-            Ok(mut places) => places.put(token, connection, next, &lane.poller),
+        let clock = || pool.host.clock().now();
+        let turned = bench.turn(&mut connection.link, &connection.stream, readable, clock);
+        let (closing, task) = match self.held() {
+            Ok(mut places) => {
+                lane.load.queue.store(places.waiting(), Relaxed);
+                let closing = places.put(token, connection, turned);
+                (closing, places.task(now))
+            }
             Err(over) => {
-                lane.post([Mail::Back(token, connection, next)]);
+                lane.post([Mail::Back(token, connection, turned)]);
                 return Err(over);
             }
         };
         if let Some(closing) = closing {
             self.closed(closing);
         }
-        Ok(())
+        Ok(task)
     }
 
     fn closed(&self, closing: Closing) {
@@ -271,9 +261,11 @@ impl Term<'_> {
             self.lane.mail.take(&mut mail);
             for letter in mail.drain(..) {
                 match letter {
-                    Mail::Adopt(connection) => places.adopt(connection),
-                    Mail::Back(token, connection, next) => {
-                        closing.extend(places.put(token, connection, next, &self.lane.poller));
+                    Mail::Adopt(connection) => {
+                        closing.extend(places.adopt(connection, &self.lane.poller));
+                    }
+                    Mail::Back(token, connection, turned) => {
+                        closing.extend(places.put(token, connection, turned));
                     }
                     Mail::Count => places.count(),
                     Mail::Give { to, share } => {

@@ -9,7 +9,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use ant_cache_host::Woken;
-use ant_cache_host::lane::{Advice, Balance, Evidence, PERIOD, Phase, Sizing, Step, Suspect};
+use ant_cache_host::lane::{
+    Advice, Balance, Evidence, PERIOD, Phase, SUSPENSE, Sizing, Step, Suspect,
+};
 
 use super::Pool;
 use super::crew::Order;
@@ -17,7 +19,7 @@ use super::lane::{Lane, Mail};
 
 /// Looks without anything new after which the monitor sleeps. Requests that come further apart than this wake it each
 /// time, which costs a context switch a tenth of a second at most.
-const QUIET: u32 = 10;
+const QUIET: u32 = 5;
 
 /// Runs until the pool's alarm is stopped.
 pub(super) fn run(pool: &Arc<Pool>, workers: usize) {
@@ -35,7 +37,12 @@ pub(super) fn run(pool: &Arc<Pool>, workers: usize) {
         }
         let mut quiet = 0;
         while quiet < QUIET {
-            if !pool.monitor.pause(PERIOD) {
+            let period = if monitor.has_suspect() {
+                SUSPENSE
+            } else {
+                PERIOD
+            };
+            if !pool.monitor.pause(period) {
                 return;
             }
             quiet = if monitor.look() { 0 } else { quiet + 1 };
@@ -78,6 +85,12 @@ impl<'a> Monitor<'a> {
             lane.lease.peek().1 != Phase::Working && lane.load.turns.load(Relaxed) == watched.turns
         };
         self.pool.lanes.iter().zip(&self.lanes).all(still)
+    }
+
+    fn has_suspect(&self) -> bool {
+        self.lanes
+            .iter()
+            .any(|watched| watched.suspect.is_suspect())
     }
 
     /// Before the sleep: the numbers of an idle pool.

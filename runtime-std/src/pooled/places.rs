@@ -3,6 +3,9 @@
 //! A connection leaves its place for its turn (it is *taken*), so that whoever serves it holds no lock. What is here
 //! changes under the lane's lock only, and only for the worker that holds the lane's lease, so exactly one side
 //! arranges what a connection wants next: the one that puts it back.
+//!
+//! The poller tells once what has happened to a socket; what it is ready for is kept here until it is used. So nothing
+//! has to be switched on and off in the kernel, and what the poller told a leader is not lost if that one is deposed.
 
 use std::collections::VecDeque;
 use std::net::Shutdown as Direction;
@@ -14,7 +17,8 @@ use ant_cache_host::lane::{Due, Slots, Timers, Token, select};
 use ant_cache_host::{Buffers, Link, Next, Stream};
 
 use super::lane::Mail;
-use super::poller::{Event, Interest, Poller};
+use super::poller::{Event, Events, Poller, sockets};
+use crate::turn::Turned;
 
 /// A connection that moves between its place, a turn, and other lanes.
 #[derive(Debug)]
@@ -23,52 +27,82 @@ pub(super) struct Connection {
     pub(super) stream: Arc<Stream>,
 }
 
+/// What a socket is ready for, as far as is known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    /// Cleared before each read, so that what happens during it is not missed.
+    read: bool,
+    /// Cleared before each turn.
+    write: bool,
+    /// Reading ends: stays until that was read.
+    ended: bool,
+    /// Nothing can be sent any more.
+    broken: bool,
+}
+
 /// Where a connection stays between its turns.
 #[derive(Debug)]
 struct Place {
     /// `None` while it is taken.
     connection: Option<Box<Connection>>,
-    /// Here too, so that a taken connection's socket can still be disarmed or ended.
+    /// Here too, so that a taken connection's socket can still be ended.
     stream: Arc<Stream>,
-    /// What the poller watches it for.
-    armed: Option<Interest>,
+    ready: Ready,
+    /// What it wanted after its last turn.
+    next: Next,
     /// Whether it is in the round.
-    again: bool,
+    in_round: bool,
     due: Due,
     /// Turns since the lane began to count.
     turns: u32,
+}
+
+impl Place {
+    /// Whether there is a reason for a turn, its deadline aside.
+    fn is_due(&self) -> bool {
+        let Self { ready, next, .. } = self;
+        next.again
+            || self.is_gone()
+            || (next.read && (ready.read || ready.ended))
+            || (next.write && (ready.write || ready.broken))
+    }
+
+    /// Whether the connection is over, and it wants nothing that would find out.
+    fn is_gone(&self) -> bool {
+        self.ready.broken && !self.next.read && !self.next.write && !self.next.again
+    }
+
+    /// Takes the connection, if it is here.
+    fn take(&mut self, token: Token) -> Option<Taken> {
+        let connection = self.connection.take()?;
+        self.turns = self.turns.saturating_add(1);
+        // While a command is under way nothing is read: the session would only have to keep it.
+        let readable = self.next.read && !self.next.again && (self.ready.read || self.ready.ended);
+        self.ready.read &= !readable;
+        self.ready.write = false;
+        Some(Taken {
+            token,
+            connection,
+            readable,
+        })
+    }
 }
 
 /// All places of a lane.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     places: Slots<Place>,
-    /// Connections that want another turn whatever their sockets do.
+    /// What the poller reported and nobody has looked at yet.
+    events: VecDeque<Event>,
+    /// Connections that are due for another turn without a new event.
     round: VecDeque<Token>,
+    /// How many of the round have their turn before the poller is asked again.
+    left: usize,
     timers: Timers,
     /// The lane's spare buffers while nobody leads it.
     pub(super) buffers: Buffers,
     /// How far the lane's sockets are ended: the server stops.
     ending: Option<Direction>,
-}
-
-/// What a lane has to do besides the events of its sockets.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
-    /// How many connections wait for their turn in the round.
-    pub(super) round: usize,
-    /// When to look at the deadlines; early at worst.
-    pub(super) due: Option<Millis>,
-}
-
-impl Plan {
-    /// How long the poller may wait.
-    pub(super) fn patience(self, now: impl FnOnce() -> Millis) -> Option<Duration> {
-        if self.round > 0 {
-            return Some(Duration::ZERO);
-        }
-        self.due.map(|due| Duration::from_millis(due.since(now())))
-    }
 }
 
 /// What a turn is to begin with.
@@ -79,124 +113,149 @@ pub(super) struct Taken {
     pub(super) readable: bool,
 }
 
+/// A connection that leaves its lane; closed when dropped, which is best done without the lane's lock.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Closing {
+    _place: Option<Place>,
+}
+
+/// What comes next in a lane.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// A turn.
+    Turn(Taken),
+    /// A connection that is gone, and wants nothing that would find out.
+    Close(Closing),
+    /// To ask the poller.
+    Poll,
+}
+
 impl Places {
-    /// What there is to do besides the sockets' events.
-    pub(super) fn plan(&self) -> Plan {
-        Plan {
-            round: self.round.len(),
-            due: self.timers.next(),
+    /// How long the poller may wait: not at all where somebody is due, else until the earliest deadline.
+    pub(super) fn patience(&self, now: impl FnOnce() -> Millis) -> Option<Duration> {
+        if self.waiting() > 0 {
+            return Some(Duration::ZERO);
         }
+        self.timers
+            .next()
+            .map(|due| Duration::from_millis(due.since(now())))
     }
 
-    /// Takes a new connection in. Its first turn arms it.
-    pub(super) fn adopt(&mut self, connection: Box<Connection>) {
-        if let Some(direction) = self.ending {
-            let _ = connection.stream.shutdown(direction);
-        }
-        let stream = Arc::clone(&connection.stream);
-        let place = Place {
-            connection: Some(connection),
-            stream,
-            armed: None,
-            again: true,
-            due: Due::default(),
-            turns: 0,
-        };
-        let token = self.places.insert(place);
-        self.round.push_back(token);
+    /// How many connections are ready, or were reported, and are not yet served.
+    pub(super) fn waiting(&self) -> usize {
+        self.events.len() + self.round.len()
     }
 
-    /// Takes the connection of an event, if it is to have a turn now. `Err` is a connection to close.
-    pub(super) fn take(&mut self, event: Event, poller: &Poller) -> Result<Option<Taken>, Closing> {
-        let token = Token::from_bits(event.key);
-        let Some(place) = self.places.get_mut(token) else {
-            return Ok(None);
-        };
-        if place.connection.is_none() {
-            // A deposed leader is still in its turn. What makes it ready would be reported again and again.
-            disarm(place, poller);
-            return Ok(None);
-        }
-        if event.gone {
-            return Err(self.close(token));
-        }
-        if place.again {
-            // It gets its turn in the round, and reads when that is done with.
-            return Ok(None);
-        }
-        let readable = event.readable && place.armed.is_some_and(|armed| armed.read);
-        Ok(Self::begin(place, token, readable))
+    /// Takes in what the poller has reported, and begins a new round.
+    pub(super) fn report(&mut self, events: &Events) {
+        self.events.extend(sockets(events));
+        self.left = self.round.len();
     }
 
-    /// Takes the next connection of the round.
-    pub(super) fn take_again(&mut self) -> Option<Taken> {
-        while let Some(token) = self.round.pop_front() {
-            if let Some(place) = self.places.get_mut(token) {
-                place.again = false;
-                if let Some(taken) = Self::begin(place, token, false) {
-                    return Some(taken);
-                }
+    /// What to do next: those with events first, then the round, then those whose deadline has come. One in the round
+    /// comes up once between two reports.
+    pub(super) fn task(&mut self, now: Millis) -> Task {
+        while let Some(event) = self.events.pop_front() {
+            let token = Token::from_bits(event.key);
+            let Some(place) = self.places.get_mut(token) else {
+                continue;
+            };
+            let ready = &mut place.ready;
+            ready.read |= event.read;
+            ready.write |= event.write;
+            ready.ended |= event.ended;
+            ready.broken |= event.broken;
+            // A deposed leader may be in its turn still: then it is noted, and looked at when it is put back.
+            if !place.in_round
+                && place.is_due()
+                && let Some(task) = self.begin(token)
+            {
+                return task;
             }
         }
-        None
-    }
-
-    /// Takes the next connection whose deadline has come.
-    pub(super) fn take_due(&mut self, now: Millis) -> Option<Taken> {
+        while self.left > 0 {
+            self.left -= 1;
+            let Some(token) = self.round.pop_front() else {
+                break;
+            };
+            if let Some(place) = self.places.get_mut(token) {
+                place.in_round = false;
+            }
+            if let Some(task) = self.begin(token) {
+                return task;
+            }
+        }
         while let Some(entry) = self.timers.pop(now) {
             let Some(place) = self.places.get_mut(entry.1) else {
                 continue;
             };
-            // One in the round has its turn anyway; a taken one sets a new deadline when it is put back.
+            // One in the round has its turn anyway; a taken one gets a new deadline when it is put back.
             if self.timers.is_due(now, entry, &mut place.due)
-                && !place.again
-                && let Some(taken) = Self::begin(place, entry.1, false)
+                && !place.in_round
+                && let Some(taken) = place.take(entry.1)
             {
-                return Some(taken);
+                return Task::Turn(taken);
             }
+        }
+        Task::Poll
+    }
+
+    fn begin(&mut self, token: Token) -> Option<Task> {
+        let place = self.places.get_mut(token)?;
+        if place.is_gone() && place.connection.is_some() {
+            return Some(Task::Close(self.close(token)));
+        }
+        place.take(token).map(Task::Turn)
+    }
+
+    /// Takes a new connection in. Its first turn is in the next round.
+    pub(super) fn adopt(
+        &mut self,
+        connection: Box<Connection>,
+        poller: &Poller,
+    ) -> Option<Closing> {
+        if let Some(direction) = self.ending {
+            let _ = connection.stream.shutdown(direction);
+        }
+        let stream = Arc::clone(&connection.stream);
+        let token = self.places.insert(Place {
+            connection: Some(connection),
+            stream: Arc::clone(&stream),
+            ready: Ready::default(),
+            next: Next {
+                again: true,
+                ..Next::default()
+            },
+            in_round: true,
+            due: Due::default(),
+            turns: 0,
+        });
+        self.round.push_back(token);
+        if let Err(error) = poller.add(&stream, token.to_bits()) {
+            tracing::warn!(%error, "a connection cannot be watched and is closed");
+            return Some(self.close(token));
         }
         None
     }
 
-    fn begin(place: &mut Place, token: Token, readable: bool) -> Option<Taken> {
-        let connection = place.connection.take()?;
-        place.turns = place.turns.saturating_add(1);
-        Some(Taken {
-            token,
-            connection,
-            readable,
-        })
-    }
-
-    /// Puts a connection back after its turn, and arranges what it wants. `None` is a connection that came to its
-    /// end. What is returned is closed by dropping it, which is best done without the lane's lock.
+    /// Puts a connection back after its turn, with what it wants now. `None` is a connection that came to its end.
     pub(super) fn put(
         &mut self,
         token: Token,
         connection: Box<Connection>,
-        next: Option<Next>,
-        poller: &Poller,
+        turned: Option<Turned>,
     ) -> Option<Closing> {
         let place = self.places.get_mut(token)?;
         place.connection = Some(connection);
-        let Some(next) = next else {
+        let Some(Turned { next, more }) = turned else {
             return Some(self.close(token));
         };
-        if next.again {
-            // The poller is left as it is: the lane does not wait while there is a round.
-            place.again = true;
+        place.next = next;
+        place.ready.read |= more;
+        if place.is_due() && !place.in_round {
+            place.in_round = true;
             self.round.push_back(token);
-        } else if let Err(error) = arm(
-            place,
-            token,
-            Interest {
-                read: next.read,
-                write: next.write,
-            },
-            poller,
-        ) {
-            tracing::warn!(%error, "a connection cannot be watched and is closed");
-            return Some(self.close(token));
         }
         self.timers.set(token, &mut place.due, next.deadline);
         None
@@ -211,9 +270,15 @@ impl Places {
     /// Ends a direction of every socket, present and future.
     pub(super) fn end(&mut self, direction: Direction) {
         self.ending = Some(direction);
-        for (_, place) in self.places.iter_mut() {
+        for (token, place) in self.places.iter_mut() {
             // Where the peer is gone already, a turn will learn of it.
             let _ = place.stream.shutdown(direction);
+            place.ready.ended = true;
+            place.ready.broken |= direction == Direction::Both;
+            if place.is_due() && !place.in_round && place.connection.is_some() {
+                place.in_round = true;
+                self.round.push_back(token);
+            }
         }
     }
 
@@ -231,43 +296,18 @@ impl Places {
             .iter_mut()
             .filter(|(_, place)| place.connection.is_some());
         let selected = select(here.map(|(token, place)| (token, place.turns)), share);
-        selected
-            .into_iter()
-            .filter_map(|token| {
-                let place = self.places.get_mut(token)?;
-                disarm(place, poller);
-                self.places.remove(token)?.connection.map(Mail::Adopt)
-            })
-            .collect()
+        let given = selected.into_iter().filter_map(|token| {
+            let place = self.places.remove(token)?;
+            // It can only fail where the socket is not watched, which is what is wanted.
+            let _ = poller.remove(&place.stream);
+            place.connection.map(Mail::Adopt)
+        });
+        given.collect()
     }
 
     /// Drops everything.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
-    }
-}
-
-/// A connection that leaves its lane; closed when dropped.
-#[derive(Debug)]
-#[must_use]
-pub(super) struct Closing {
-    _place: Option<Place>,
-}
-
-fn arm(place: &mut Place, token: Token, wanted: Interest, poller: &Poller) -> std::io::Result<()> {
-    match place.armed {
-        Some(armed) if armed == wanted => return Ok(()),
-        Some(_) => poller.modify(&place.stream, token.to_bits(), wanted)?,
-        None => poller.add(&place.stream, token.to_bits(), wanted)?,
-    }
-    place.armed = Some(wanted);
-    Ok(())
-}
-
-fn disarm(place: &mut Place, poller: &Poller) {
-    if place.armed.take().is_some() {
-        // It can only fail where the socket is not registered, which is what is wanted.
-        let _ = poller.remove(&place.stream);
     }
 }
 
@@ -278,116 +318,193 @@ mod tests {
 
     use ant_cache_core::Service;
     use ant_cache_core::service::Options;
+    use ant_cache_host::Received;
 
-    use super::super::poller::{Events, sockets};
     use super::*;
 
     const NOW: Millis = Millis(1_000);
-    const READ: Next = Next {
-        read: true,
+    const NOTHING: Next = Next {
+        read: false,
         write: false,
         again: false,
         deadline: None,
         close: None,
+    };
+    const READ: Next = Next {
+        read: true,
+        ..NOTHING
     };
 
     struct Bench {
         places: Places,
         poller: Poller,
         peers: Vec<UnixStream>,
+        now: Millis,
     }
 
     impl Bench {
-        /// So many connections, armed for reading.
+        /// So many connections that wait for requests.
         fn new(count: usize) -> Self {
             let service = Service::new(Options::default());
-            let (mut places, poller, mut peers) =
-                (Places::default(), Poller::new().unwrap(), Vec::new());
+            let poller = Poller::new().unwrap();
+            let mut bench = Self {
+                places: Places::default(),
+                poller,
+                peers: Vec::new(),
+                now: NOW,
+            };
             for _ in 0..count {
                 let (near, far) = UnixStream::pair().unwrap();
                 let link = Link::new(service.connect(NOW).unwrap(), NOW);
-                places.adopt(Box::new(Connection {
-                    link,
-                    stream: Arc::new(Stream::unix(near)),
-                }));
-                peers.push(far);
+                let stream = Arc::new(Stream::unix(near));
+                let connection = Box::new(Connection { link, stream });
+                assert!(bench.places.adopt(connection, &bench.poller).is_none());
+                bench.peers.push(far);
             }
-            let mut bench = Self {
-                places,
-                poller,
-                peers,
-            };
-            while let Some(taken) = bench.places.take_again() {
+            for taken in bench.turns() {
+                assert!(!taken.readable);
                 bench.put(taken, READ);
             }
+            assert!(bench.turns().is_empty());
             bench
         }
 
-        fn put(&mut self, taken: Taken, next: Next) {
-            let closing = self
-                .places
-                .put(taken.token, taken.connection, Some(next), &self.poller);
-            assert!(closing.is_none());
+        fn write(&mut self, peer: usize) {
+            self.peers[peer].write_all(b"PING\n").unwrap();
         }
 
-        /// What is ready now.
-        fn events(&self) -> Vec<Event> {
+        /// Asks the poller, and takes everyone who then has a turn.
+        fn turns(&mut self) -> Vec<Taken> {
             let mut events = Events::new();
             self.poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
-            sockets(&events).collect()
+            self.places.report(&events);
+            let mut turns = Vec::new();
+            while let Task::Turn(taken) = self.places.task(self.now) {
+                turns.push(taken);
+            }
+            turns
         }
 
-        fn take(&mut self, event: Event) -> Option<Taken> {
-            self.places.take(event, &self.poller).unwrap()
+        /// The turn of the only one who has one.
+        fn turn(&mut self) -> Taken {
+            let mut turns = self.turns();
+            assert_eq!(turns.len(), 1);
+            turns.pop().unwrap()
+        }
+
+        fn receive(taken: &mut Taken) -> Received {
+            let wire = &mut taken.connection.stream.ready();
+            taken
+                .connection
+                .link
+                .receive(wire, &mut Buffers::new())
+                .unwrap()
+        }
+
+        fn put(&mut self, taken: Taken, next: Next) {
+            let turned = Turned { next, more: false };
+            assert!(
+                self.places
+                    .put(taken.token, taken.connection, Some(turned))
+                    .is_none()
+            );
         }
     }
 
     #[test]
-    fn a_taken_connection_is_disarmed_once_and_armed_by_who_puts_it_back() {
+    fn what_happens_during_a_turn_leads_to_another() {
         let mut bench = Bench::new(1);
-        bench.peers[0].write_all(b"PING\n").unwrap();
-        let event = bench.events()[0];
-        let taken = bench.take(event).unwrap();
+        bench.write(0);
+        let mut taken = bench.turn();
         assert!(taken.readable);
-        assert_eq!(bench.events().len(), 1, "level-triggered");
-        assert!(bench.take(event).is_none());
-        assert_eq!(bench.events().len(), 0, "a new leader does not spin on it");
+        assert_eq!(Bench::receive(&mut taken), Received::All);
+        bench.write(0);
+        assert!(bench.turns().is_empty(), "a deposed leader is in its turn");
+        assert_eq!(bench.places.patience(|| NOW), None, "and nobody spins");
         bench.put(taken, READ);
-        assert_eq!(bench.events().len(), 1);
+        assert_eq!(bench.places.patience(|| NOW), Some(Duration::ZERO));
+        assert!(bench.turn().readable);
     }
 
     #[test]
-    fn a_connection_that_wants_nothing_is_not_reported() {
+    fn what_was_not_read_leads_to_another_turn() {
         let mut bench = Bench::new(1);
-        bench.peers[0].write_all(b"PING\n").unwrap();
-        let event = bench.events()[0];
-        let taken = bench.take(event).unwrap();
-        bench.put(
-            taken,
-            Next {
-                read: false,
-                ..READ
-            },
+        bench.write(0);
+        let taken = bench.turn();
+        let turned = Turned {
+            next: READ,
+            more: true,
+        };
+        assert!(
+            bench
+                .places
+                .put(taken.token, taken.connection, Some(turned))
+                .is_none()
         );
-        assert_eq!(bench.events().len(), 0);
-        // But if it is gone it is closed, or it would be reported for ever.
-        bench.peers.clear();
-        let event = bench.events()[0];
-        assert!(event.gone);
-        drop(bench.places.take(event, &bench.poller).unwrap_err());
-        assert!(bench.places.places.is_empty() && bench.events().is_empty());
-        assert!(bench.take(event).is_none(), "a late event finds nothing");
+        let taken = bench.turn();
+        assert!(taken.readable);
+        bench.put(taken, READ);
+        assert!(bench.turns().is_empty());
     }
 
     #[test]
-    fn the_round_serves_each_once_and_without_its_socket() {
+    fn the_end_behind_a_request_is_read() {
+        let mut bench = Bench::new(1);
+        bench.write(0);
+        bench.peers[0].shutdown(Direction::Write).unwrap();
+        let mut taken = bench.turn();
+        assert_eq!(Bench::receive(&mut taken), Received::All, "the request");
+        bench.put(taken, READ);
+        let mut taken = bench.turn();
+        assert!(taken.readable);
+        assert_eq!(Bench::receive(&mut taken), Received::All, "the end");
+        bench.put(taken, NOTHING);
+        assert!(bench.turns().is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_does_not_want_to_read_waits_with_what_has_arrived() {
+        let mut bench = Bench::new(1);
+        bench.write(0);
+        let taken = bench.turn();
+        bench.put(taken, NOTHING);
+        bench.write(0);
+        assert!(bench.turns().is_empty());
+        // Its deadline comes: then it wants to read, and what arrived before is still known.
+        let token = bench.places.places.iter_mut().next().unwrap().0;
+        let place = bench.places.places.get_mut(token).unwrap();
+        bench.places.timers.set(token, &mut place.due, Some(NOW));
+        let taken = bench.turn();
+        assert!(!taken.readable);
+        bench.put(taken, READ);
+        assert!(bench.turn().readable);
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_and_wants_nothing_is_closed() {
+        let mut bench = Bench::new(1);
+        bench.write(0);
+        let taken = bench.turn();
+        bench.put(taken, NOTHING);
+        bench.peers.clear();
+        let mut events = Events::new();
+        bench.poller.wait(&mut events, None).unwrap();
+        bench.places.report(&events);
+        assert!(matches!(bench.places.task(NOW), Task::Close(_)));
+        assert!(bench.places.places.is_empty());
+        bench.places.report(&events);
+        assert!(
+            matches!(bench.places.task(NOW), Task::Poll),
+            "a late event finds nothing"
+        );
+    }
+
+    #[test]
+    fn the_round_serves_each_once_and_reads_nothing() {
         let mut bench = Bench::new(3);
-        for peer in &mut bench.peers {
-            peer.write_all(b"PING\n").unwrap();
-        }
+        (0..3).for_each(|peer| bench.write(peer));
         let mut order = Vec::new();
-        for event in bench.events() {
-            let taken = bench.take(event).unwrap();
+        for taken in bench.turns() {
             order.push(taken.token);
             bench.put(
                 taken,
@@ -397,31 +514,55 @@ mod tests {
                 },
             );
         }
-        assert_eq!(bench.places.plan().round, 3);
-        for event in bench.events() {
-            assert!(bench.take(event).is_none(), "it has its turn in the round");
+        for _ in 0..2 {
+            (0..3).for_each(|peer| bench.write(peer));
+            let turns = bench.turns();
+            assert!(turns.iter().all(|taken| !taken.readable));
+            assert_eq!(
+                turns.iter().map(|taken| taken.token).collect::<Vec<_>>(),
+                order
+            );
+            turns.into_iter().for_each(|taken| {
+                bench.put(
+                    taken,
+                    Next {
+                        again: true,
+                        ..READ
+                    },
+                )
+            });
         }
-        for token in order {
-            let taken = bench.places.take_again().unwrap();
-            assert_eq!((taken.token, taken.readable), (token, false));
+        for taken in bench.turns() {
             bench.put(taken, READ);
         }
-        assert!(bench.places.take_again().is_none());
+        assert!(
+            bench.turns().iter().all(|taken| taken.readable),
+            "what arrived meanwhile"
+        );
+    }
+
+    #[test]
+    fn what_a_deposed_leader_was_told_is_there_for_the_next() {
+        let mut bench = Bench::new(3);
+        (0..3).for_each(|peer| bench.write(peer));
+        let mut events = Events::new();
+        bench.poller.wait(&mut events, None).unwrap();
+        bench.places.report(&events);
+        let Task::Turn(stuck) = bench.places.task(NOW) else {
+            panic!("one has its turn")
+        };
+        assert_eq!(bench.places.patience(|| NOW), Some(Duration::ZERO));
+        assert_eq!(bench.turns().len(), 2);
+        bench.put(stuck, READ);
     }
 
     #[test]
     fn deadlines_come_up_when_they_are_due() {
         let mut bench = Bench::new(2);
         for ms in [20, 10] {
-            bench.peers[ms / 20].write_all(b"PING\n").unwrap();
-            let event = bench.events()[0];
-            let mut taken = bench.take(event).unwrap();
-            let wire = &mut taken.connection.stream.ready();
-            taken
-                .connection
-                .link
-                .receive(wire, &mut Buffers::new())
-                .unwrap();
+            bench.write(ms / 20);
+            let mut taken = bench.turn();
+            Bench::receive(&mut taken);
             bench.put(
                 taken,
                 Next {
@@ -430,19 +571,21 @@ mod tests {
                 },
             );
         }
-        assert_eq!(bench.places.plan().due, Some(NOW.plus(10)));
         assert_eq!(
-            bench.places.plan().patience(|| NOW),
+            bench.places.patience(|| NOW),
             Some(Duration::from_millis(10))
         );
-        assert!(bench.places.take_due(NOW.plus(9)).is_none());
-        let first = bench.places.take_due(NOW.plus(10)).unwrap();
-        assert!(!first.readable && bench.places.take_due(NOW.plus(19)).is_none());
-        let second = bench.places.take_due(NOW.plus(20)).unwrap();
+        bench.now = NOW.plus(9);
+        assert!(bench.turns().is_empty());
+        bench.now = NOW.plus(19);
+        let first = bench.turn();
+        assert!(!first.readable);
+        bench.now = NOW.plus(20);
+        let second = bench.turn();
         assert_ne!(first.token, second.token);
         bench.put(first, READ);
         bench.put(second, READ);
-        assert_eq!(bench.places.plan().due, None);
+        assert_eq!(bench.places.patience(|| NOW), None);
     }
 
     #[test]
@@ -450,51 +593,39 @@ mod tests {
         let mut bench = Bench::new(4);
         bench.places.count();
         for _ in 0..10 {
-            for peer in &mut bench.peers[..2] {
-                peer.write_all(b"PING\n").unwrap();
-            }
-            for event in bench.events() {
-                let mut taken = bench.take(event).unwrap();
-                let wire = &mut taken.connection.stream.ready();
-                taken
-                    .connection
-                    .link
-                    .receive(wire, &mut Buffers::new())
-                    .unwrap();
+            (0..2).for_each(|peer| bench.write(peer));
+            for mut taken in bench.turns() {
+                Bench::receive(&mut taken);
                 bench.put(taken, READ);
             }
         }
         let given = bench.places.give(0.5, &bench.poller);
         assert_eq!((given.len(), bench.places.places.len()), (1, 3));
-        let Mail::Adopt(connection) = given.into_iter().next().unwrap() else {
+        (0..4).for_each(|peer| bench.write(peer));
+        let Some(Mail::Adopt(connection)) = given.into_iter().next() else {
             panic!("a connection moves")
         };
-        // The other lane has it in its round, so that what arrived meanwhile is not lost.
         let mut other = Bench::new(0);
-        other.places.adopt(connection);
-        let taken = other.places.take_again().unwrap();
+        assert!(other.places.adopt(connection, &other.poller).is_none());
+        let taken = other.turn();
         other.put(taken, READ);
-        for peer in &mut bench.peers {
-            peer.write_all(b"PING\n").unwrap();
-        }
-        assert_eq!((bench.events().len(), other.events().len()), (3, 1));
+        assert!(other.turn().readable, "what arrived on the way");
+        assert_eq!(bench.turns().len(), 3);
     }
 
     #[test]
     fn ending_reaches_those_who_are_taken_and_those_who_come_later() {
         let mut bench = Bench::new(2);
-        bench.peers[0].write_all(b"PING\n").unwrap();
-        let event = bench.events()[0];
-        let taken = bench.take(event).unwrap();
+        bench.write(0);
+        let taken = bench.turn();
         bench.places.end(Direction::Read);
+        let idle = bench.turn();
+        assert!(idle.readable && idle.token != taken.token);
         bench.put(taken, READ);
-        assert_eq!(
-            bench.events().iter().filter(|event| event.readable).count(),
-            2
-        );
+        assert!(bench.turn().readable);
         assert_eq!(
             bench.places.places.len(),
-            2,
+            1 + 1,
             "they are closed by their own turns"
         );
     }

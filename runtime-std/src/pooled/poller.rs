@@ -1,38 +1,27 @@
-//! A level-triggered poller: epoll, and an eventfd to interrupt it.
+//! An edge-triggered poller: epoll, and an eventfd to interrupt it.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::epoll::EventFlags as Flags;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 
 use crate::accept::timespec;
 
-/// What to watch a socket for. The end of both directions and errors are reported whatever is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Interest {
-    pub(crate) read: bool,
-    pub(crate) write: bool,
-}
-
-impl Interest {
-    fn flags(self) -> epoll::EventFlags {
-        let mut flags = epoll::EventFlags::empty();
-        flags.set(epoll::EventFlags::IN, self.read);
-        flags.set(epoll::EventFlags::OUT, self.write);
-        flags
-    }
-}
-
-/// What a socket is ready for.
+/// What happened to a socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
     /// As it was given to [`Poller::add`].
     pub(crate) key: u64,
-    /// A read would not block.
-    pub(crate) readable: bool,
-    /// There is an error, and nothing that was asked for: the connection is broken.
-    pub(crate) gone: bool,
+    /// A read would find something.
+    pub(crate) read: bool,
+    /// A write would find room.
+    pub(crate) write: bool,
+    /// The peer sends nothing more, or the connection is broken: reading comes to an end.
+    pub(crate) ended: bool,
+    /// Both directions are over: nothing can be sent either.
+    pub(crate) broken: bool,
 }
 
 /// Room for the events of one wait.
@@ -55,31 +44,18 @@ impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        // Edge-triggered: each notification is reported once, and the count need never be read. It would take 2^64
-        // notifications to overflow it.
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        epoll::add(&epoll, &bell, epoll::EventData::new_u64(NOTIFIED), flags)?;
+        // Each notification is reported once, and the count need never be read. It would take 2^64 notifications to
+        // overflow it.
+        let key = epoll::EventData::new_u64(NOTIFIED);
+        epoll::add(&epoll, &bell, key, Flags::IN | Flags::ET)?;
         Ok(Self { epoll, bell })
     }
 
-    /// Begins to watch a socket.
-    pub(crate) fn add(&self, socket: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::add(
-            &self.epoll,
-            socket,
-            epoll::EventData::new_u64(key),
-            interest.flags(),
-        )?)
-    }
-
-    /// Changes what a socket is watched for.
-    pub(crate) fn modify(&self, socket: impl AsFd, key: u64, interest: Interest) -> io::Result<()> {
-        Ok(epoll::modify(
-            &self.epoll,
-            socket,
-            epoll::EventData::new_u64(key),
-            interest.flags(),
-        )?)
+    /// Begins to watch a socket. What it is ready for is reported now, and whenever something happens to it.
+    pub(crate) fn add(&self, socket: impl AsFd, key: u64) -> io::Result<()> {
+        let key = epoll::EventData::new_u64(key);
+        let flags = Flags::IN | Flags::OUT | Flags::RDHUP | Flags::ET;
+        Ok(epoll::add(&self.epoll, socket, key, flags)?)
     }
 
     /// Watches a socket no longer.
@@ -97,11 +73,8 @@ impl Poller {
     pub(crate) fn wait(&self, events: &mut Events, most: Option<Duration>) -> io::Result<()> {
         events.clear();
         events.reserve(Self::BATCH);
-        match epoll::wait(
-            &self.epoll,
-            rustix::buffer::spare_capacity(events),
-            most.map(timespec).as_ref(),
-        ) {
+        let room = rustix::buffer::spare_capacity(events);
+        match epoll::wait(&self.epoll, room, most.map(timespec).as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -110,7 +83,6 @@ impl Poller {
 
 /// The sockets' events among `events`.
 pub(crate) fn sockets(events: &Events) -> impl Iterator<Item = Event> {
-    use epoll::EventFlags as Flags;
     // Copied, for an event is a packed structure.
     let pairs = events
         .iter()
@@ -118,12 +90,13 @@ pub(crate) fn sockets(events: &Events) -> impl Iterator<Item = Event> {
     pairs
         .filter(|(_, key)| *key != NOTIFIED)
         .map(|(flags, key)| {
-            // A reset is reported as readable and writable too, as far as that was asked for.
-            let gone = !flags.intersects(Flags::IN | Flags::OUT);
+            let broken = flags.intersects(Flags::HUP | Flags::ERR);
             Event {
                 key,
-                readable: flags.contains(Flags::IN),
-                gone,
+                read: flags.contains(Flags::IN),
+                write: flags.contains(Flags::OUT),
+                ended: broken || flags.contains(Flags::RDHUP),
+                broken,
             }
         })
 }

@@ -25,5 +25,5 @@ pub use mailbox::Mailbox;
 pub use sizing::{LOOKS, Sizing, Step};
 pub use slots::{Slots, Token};
 pub use stats::{Number, PoolNumbers, PoolStats};
-pub use stuck::{Evidence, PERIOD, Suspect};
+pub use stuck::{Evidence, PERIOD, SUSPENSE, Suspect};
 pub use timers::{Due, Timers};

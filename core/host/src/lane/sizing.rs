@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 /// The pool is judged after this many looks (see [`PERIOD`](super::PERIOD)): once a second of activity.
-pub const LOOKS: u32 = 100;
+pub const LOOKS: u32 = 50;
 
 /// Tasks shorter than this are short.
 const SHORT: Duration = Duration::from_millis(1);
