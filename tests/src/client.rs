@@ -73,11 +73,23 @@ impl Client {
     /// Says that nothing more will be sent.
     ///
     /// # Panics
-    /// If the connection is broken.
+    /// If the system refuses it.
     pub fn finish(&self) {
+        let done = self.socket.shutdown(Shutdown::Write);
+        // The server may have closed it completely.
+        if let Err(error) = done {
+            assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+        }
+    }
+
+    /// Breaks the connection at once: what is on its way in either direction is lost.
+    ///
+    /// # Panics
+    /// If the system does not know how.
+    pub fn hang_up(self) {
         self.socket
-            .shutdown(Shutdown::Write)
-            .expect("the connection stands");
+            .set_linger(Some(Duration::ZERO))
+            .expect("it can be told to");
     }
 
     /// Another handle to the same connection, for another thread to send through.

@@ -4,8 +4,8 @@ use ant_cache_core::limits::{AUTH_DEADLINE, MAX_REQUEST_UNAUTHENTICATED};
 use ant_cache_core::service::Refused;
 use ant_cache_core::settings::Settings;
 
-use super::{dialogue, eventually};
-use crate::{Client, Shape, request};
+use super::{dialogue, eventually, witnessed};
+use crate::{Client, Random, Shape, request};
 
 /// The end of the client's side travels with the request: the answer still comes.
 pub fn request_and_end_in_one_packet(shape: Shape) {
@@ -151,6 +151,49 @@ pub fn five_hundred_at_once(shape: Shape) {
     }
     assert_eq!(clients[499].text("GET all"), "1500");
     assert_eq!(clients[0].info("connected_clients"), 500);
+    server.stop();
+}
+
+/// Clients that hang up in every way, at every moment; those that stay notice nothing, and nothing is left of the others.
+pub fn coming_and_going(shape: Shape) {
+    let server = shape.start();
+    let mut first = server.connect();
+    first.send(&request(&["SET", "large", &"v".repeat(300_000)]));
+    first.expect(b"+OK\r\n");
+    let requests: [&[u8]; 5] = [
+        b"",
+        b"SET k v\nGET k\n",
+        b"GET lar",
+        b"GET large\nGET large\n",
+        b"QUIT\n",
+    ];
+    witnessed(first, || {
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (server, requests) = (&server, &requests);
+                scope.spawn(move || {
+                    let mut random = Random::new(thread);
+                    for _ in 0..100 {
+                        let mut client = if random.once_in(3) {
+                            server.connect_unix()
+                        } else {
+                            server.connect()
+                        };
+                        client.try_send(requests[random.below(requests.len())]);
+                        match random.below(4) {
+                            0 => client.hang_up(),
+                            1 => {
+                                client.finish();
+                                client.rest();
+                            }
+                            _ => {}
+                        }
+                    }
+                });
+            }
+        });
+    });
+    eventually(|| server.connect().info("connected_clients") == 1);
     server.stop();
 }
 

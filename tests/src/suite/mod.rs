@@ -7,6 +7,7 @@ pub mod abuse;
 pub mod connections;
 pub mod dialogue;
 pub mod load;
+pub mod races;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
@@ -57,10 +58,11 @@ macro_rules! suite {
                 dialogue: every_reply, versions_of_resp, split_at_every_position, one_byte_a_packet, pipelined, through_a_unix_socket,
                     large_values, time_to_live;
                 connections: request_and_end_in_one_packet, half_a_request_and_the_end, quit, auth_in_time,
-                    auth_too_late, a_large_request_before_auth, too_many, five_hundred_at_once, idle,
+                    auth_too_late, a_large_request_before_auth, too_many, five_hundred_at_once, coming_and_going, idle,
                     shutdown_answers_what_was_received, shutdown_waits_for_the_reader;
                 load: a_client_that_takes_nothing_is_paused, a_client_that_takes_nothing_is_closed,
                     a_long_command_delays_nobody;
+                races: increments, pairs, winners, walks;
                 abuse: garbage, half_requests_for_ever, promises, negative_lengths, two_million_arguments,
                     a_million_arguments, an_open_quote, a_line_without_end;
             }
