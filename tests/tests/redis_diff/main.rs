@@ -16,7 +16,6 @@
 //!
 //! `REDIS_DIFF_SEED` and `REDIS_DIFF_COMMANDS` (a number each) repeat or lengthen a run.
 
-mod random;
 mod redis;
 mod requests;
 
@@ -25,9 +24,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ant_cache_core::Millis;
 use ant_cache_core::client::{Decoder, Value, encode};
 use ant_cache_core::service::Options;
-use ant_cache_tests::{Peer, request as encoded};
+use ant_cache_tests::{Peer, Random, request as encoded};
 
-use random::Random;
 use redis::Redis;
 use requests::Request;
 

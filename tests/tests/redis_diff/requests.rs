@@ -1,6 +1,6 @@
 //! Random requests: every command, with arguments that are mostly right.
 
-use crate::random::Random;
+use ant_cache_tests::Random;
 
 pub(crate) type Request = Vec<Vec<u8>>;
 

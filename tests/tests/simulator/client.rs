@@ -71,11 +71,15 @@ pub(crate) struct Client {
     pub(crate) pending: VecDeque<Pending>,
     /// How many of `pending` were executed.
     pub(crate) executed: usize,
+    /// How many were executed in all.
+    pub(crate) done: usize,
     inbox: Vec<u8>,
     /// Of the reply at its start.
     finder: Finder,
     pub(crate) resp3: bool,
     pub(crate) scan: Option<Scan>,
+    /// It does not know the password.
+    pub(crate) stranger: bool,
     /// It sends nothing more.
     pub(crate) last: bool,
 }

@@ -75,12 +75,17 @@ pub(crate) enum Op {
     FlushAll,
     Ping,
     Echo(Bytes),
+    /// The right password.
+    Auth,
     /// RESP from here on in this version.
     Hello(u8),
     Quit,
     /// Bytes that no command runs for.
     Refused(&'static Refused),
 }
+
+/// The password, where one is required.
+pub(crate) const PASSWORD: &[u8] = b"sesame";
 
 /// Bytes that no command runs for.
 #[derive(Debug)]
@@ -112,6 +117,14 @@ pub(crate) const REFUSED: &[Refused] = &[
         ends: false,
     },
 ];
+
+/// Of a client that does not know the password.
+pub(crate) const STRANGER: &Refused = &Refused {
+    request: b"SET k1 stolen\r\n",
+    reply: b"ERROR authentication required\r\n",
+    counts: true,
+    ends: false,
+};
 
 /// What ends the connection.
 pub(crate) const FATAL: &Refused = &Refused {
@@ -210,6 +223,7 @@ impl Op {
             Self::FlushAll => with("FLUSHALL", &[]),
             Self::Ping => with("PING", &[]),
             Self::Echo(text) => one("ECHO", text),
+            Self::Auth => one("AUTH", &PASSWORD.to_vec()),
             Self::Hello(version) => one("HELLO", &number(version)),
             Self::Quit => with("QUIT", &[]),
             Self::Refused(..) => unreachable!("its bytes are given"),
@@ -251,6 +265,7 @@ pub(crate) enum Answer {
     /// Of a value, or of none.
     Type(Option<Value>),
     Pong,
+    Authenticated,
     Error(&'static str),
 }
 
@@ -302,6 +317,7 @@ impl Answer {
                 Some(Value::Object(_)) => b"object".to_vec(),
             },
             Self::Pong => b"PONG".to_vec(),
+            Self::Authenticated => b"OK authenticated".to_vec(),
             Self::Error(message) => {
                 let message = message.strip_prefix("ERR ").unwrap_or(message);
                 format!("ERROR {message}").into_bytes()
@@ -316,7 +332,7 @@ impl Answer {
         };
         let line = |line: String| (line + "\r\n").into_bytes();
         match self {
-            Self::Ok => line("+OK".into()),
+            Self::Ok | Self::Authenticated => line("+OK".into()),
             Self::Set(yes) | Self::Found(yes) => line(format!(":{}", u8::from(*yes))),
             Self::Integer(n) => line(format!(":{n}")),
             Self::Null => null.as_bytes().to_vec(),

@@ -165,6 +165,7 @@ impl Model {
             Op::Ping => Answer::Pong,
             Op::Echo(text) => Answer::Value(Value::Text(text.clone())),
             Op::Quit => Answer::Ok,
+            Op::Auth => Answer::Authenticated,
             other => unreachable!("{other:?} is no plain read"),
         }
     }

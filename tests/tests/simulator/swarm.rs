@@ -29,6 +29,8 @@ pub(crate) struct Swarm {
     pub(crate) send_timeout: u64,
     /// Milliseconds; 0 for never.
     pub(crate) idle_timeout: u64,
+    /// Whether a password is required.
+    pub(crate) guarded: bool,
     /// One in so many events breaks or ends a connection.
     pub(crate) ends: usize,
     /// Of ten events of a connection, how many are of the client's side, the network, the server.
@@ -60,6 +62,7 @@ impl Swarm {
             pace: *random.pick(&[5, 20, 1000]),
             send_timeout: *random.pick(&[0, 100, 60_000, 60_000]),
             idle_timeout: *random.pick(&[0, 0, 0, 150]),
+            guarded: random.once_in(4),
             ends: *random.pick(&[50, 300, 100_000]),
             bias,
         }

@@ -6,6 +6,7 @@ mod requests;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ant_cache_core::limits::AUTH_DEADLINE;
 use ant_cache_core::service::Options;
 use ant_cache_core::stats::Counters;
 use ant_cache_core::{Budget, Cause, Millis, Service, Turn};
@@ -13,7 +14,7 @@ use ant_cache_host::{Buffers, Ending, Link, Next};
 use ant_cache_tests::Random;
 
 use crate::client::{Client, Pending};
-use crate::command::{Bytes, Op, Refused, Tongue};
+use crate::command::{Bytes, Op, PASSWORD, Refused, Tongue};
 use crate::model::Model;
 use crate::swarm::Swarm;
 use crate::wire::Pipe;
@@ -49,6 +50,7 @@ pub(crate) struct World<'a> {
 
 struct Connection {
     number: u64,
+    since: Millis,
     client: Client,
     pipe: Pipe,
     /// The server's part, until it closes.
@@ -66,13 +68,18 @@ impl<'a> World<'a> {
         });
         service.settings.set_send_timeout(swarm.send_timeout);
         service.settings.set_idle_timeout(swarm.idle_timeout);
+        // It connects while none is asked for a password.
+        let probe = Probe::new(&service);
+        if swarm.guarded {
+            service.settings.set_password(Some(PASSWORD.to_vec()));
+        }
         let mut world = Self {
             swarm,
             random: Random::new(!swarm.seed),
             now: START,
             counters: service.counters(),
             buffers: Default::default(),
-            probe: Probe::new(&service),
+            probe,
             model: Model::new(START),
             connections: Vec::new(),
             made: 0,
@@ -129,18 +136,12 @@ impl<'a> World<'a> {
 
     fn connect(&mut self) {
         self.made += 1;
-        let mut pipe = Pipe::new(self.swarm.room, self.now, self.random.number());
+        let pipe = Pipe::new(self.swarm.room, self.now, self.random.number());
         let session = self.service.connect(self.now).expect("there is room");
-        let mut client = Client::default();
-        if self.random.once_in(3) {
-            client.resp3 = true;
-            let (op, tongue) = (Op::Hello(3), Tongue::Resp3);
-            pipe.sent.extend(op.encode(tongue));
-            client.pending.push_back(Pending::new(op, tongue));
-        }
         self.connections.push(Connection {
             number: self.made,
-            client,
+            since: self.now,
+            client: Client::default(),
             pipe,
             link: Some(Link::new(session, self.now)),
             next: Next {
@@ -148,6 +149,20 @@ impl<'a> World<'a> {
                 ..Next::default()
             },
         });
+        let at = self.connections.len() - 1;
+        if self.swarm.guarded {
+            // The first one has keys to set.
+            if self.made > 1 && self.random.once_in(5) {
+                self.connections[at].client.stranger = true;
+                return;
+            }
+            let tongue = self.tongue(at);
+            self.send(at, Op::Auth, tongue);
+        }
+        if self.random.once_in(3) {
+            self.connections[at].client.resp3 = true;
+            self.send(at, Op::Hello(3), Tongue::Resp3);
+        }
     }
 
     /// Sets all keys of a large run.
@@ -222,24 +237,25 @@ impl<'a> World<'a> {
             if client.last || client.pending.len() >= self.swarm.depth {
                 return;
             }
-            let resp = if client.resp3 {
-                Tongue::Resp3
-            } else {
-                Tongue::Resp2
-            };
-            let tongue = match self.random.below(4) {
-                0 => Tongue::Text {
-                    crlf: self.random.once_in(2),
-                },
-                1 => Tongue::Text { crlf: false },
-                _ => resp,
-            };
+            let tongue = self.tongue(at);
             let op = self.op(at, tongue);
             let tongue = match op {
                 Op::Refused(refused) => refused.tongue(),
                 _ => tongue,
             };
             self.send(at, op, tongue);
+        }
+    }
+
+    /// How a client writes its next request.
+    fn tongue(&mut self, at: usize) -> Tongue {
+        match self.random.below(4) {
+            0 => Tongue::Text {
+                crlf: self.random.once_in(2),
+            },
+            1 => Tongue::Text { crlf: false },
+            _ if self.connections[at].client.resp3 => Tongue::Resp3,
+            _ => Tongue::Resp2,
         }
     }
 
@@ -368,6 +384,7 @@ impl<'a> World<'a> {
                 break;
             }
             client.executed += 1;
+            client.done += 1;
             self.spread_changes();
         }
         assert_eq!(count, 0, "more was executed than was asked for");
@@ -379,7 +396,12 @@ impl<'a> World<'a> {
         let Some(ending) = connection.next.close.filter(|_| connection.link.is_some()) else {
             return;
         };
-        let Connection { client, pipe, .. } = connection;
+        let Connection {
+            since,
+            client,
+            pipe,
+            ..
+        } = connection;
         let (idle, stalled) = (self.swarm.idle_timeout, self.swarm.send_timeout);
         let unexecuted = client.pending.iter().skip(client.executed);
         let good = match ending {
@@ -388,6 +410,10 @@ impl<'a> World<'a> {
             }
             Ending::Session(Cause::Quit | Cause::Protocol) => {
                 client.last && unexecuted.count() == 0
+            }
+            Ending::Session(Cause::Unauthenticated) => {
+                let authenticated = !client.stranger && client.done > 0;
+                self.swarm.guarded && !authenticated && self.now.since(*since) >= AUTH_DEADLINE
             }
             Ending::Idle => idle > 0 && self.now.since(pipe.taken.max(pipe.given)) >= idle,
             Ending::Stalled => {

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::client::Scan;
-use crate::command::{Bytes, FATAL, Op, REFUSED, Tongue, Value};
+use crate::command::{Bytes, FATAL, Op, REFUSED, STRANGER, Tongue, Value};
 
 impl World<'_> {
     fn key(&mut self) -> Bytes {
@@ -49,6 +49,9 @@ impl World<'_> {
 
     /// A request of a connection.
     pub(super) fn op(&mut self, at: usize, tongue: Tongue) -> Op {
+        if self.connections[at].client.stranger {
+            return Op::Refused(STRANGER);
+        }
         let text = tongue.is_text();
         match self.random.below(100) {
             0..20 => Op::Set {
