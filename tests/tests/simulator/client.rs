@@ -296,13 +296,21 @@ impl Client {
 }
 
 fn show(expect: &Option<Expect>) -> String {
-    match expect {
+    let listed = |keys: &BTreeSet<Bytes>| {
+        let keys = keys.iter().map(|key| key.escape_ascii().to_string());
+        keys.collect::<Vec<_>>().join(" ")
+    };
+    cut(&match expect {
         Some(Expect::OneOf(replies)) => {
             let replies = replies.iter().map(|reply| reply.escape_ascii().to_string());
-            cut(&replies.collect::<Vec<_>>().join("\nor "))
+            replies.collect::<Vec<_>>().join("\nor ")
         }
-        other => cut(&format!("{other:?}")),
-    }
+        Some(Expect::Keys(Walk { must, may })) => {
+            format!("{}\nand more of {}", listed(must), listed(may))
+        }
+        Some(Expect::Scan(live) | Expect::RandomKey { live, .. }) => listed(live),
+        other => format!("{other:?}"),
+    })
 }
 
 fn cut(text: &str) -> String {
