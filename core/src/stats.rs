@@ -51,7 +51,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Commands executed.
+    /// Requests answered by a command or refused before one ran: unknown names and wrong numbers of words count too.
     commands,
     /// Reads that found their key.
     hits,
