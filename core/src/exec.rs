@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::command::{Command, Error};
+use crate::command::{Command, Error, Flags};
+use crate::eviction::Eviction;
 use crate::protocol::{Dialect, Span};
 use crate::reply::{Reply, Wire};
 use crate::service::Service;
@@ -214,11 +215,10 @@ impl<'a> Exec<'a> {
     /// Runs the command from its start; returns what is left of it where the budget did not last.
     pub(crate) fn run(&mut self, args: &Args<'_>) -> Option<Box<dyn Continue>> {
         self.budget.spend(2 + args.len() / 4);
-        let outcome = match self.command.admit(args, self.client.authenticated) {
-            Ok(()) => (self.command.run)(self, args),
-            Err(error) => Err(error),
-        };
-        match outcome {
+        match self
+            .admit(args)
+            .and_then(|()| (self.command.run)(self, args))
+        {
             Ok(Step::Done) => None,
             Ok(Step::More(rest)) => Some(rest),
             Err(error) => {
@@ -226,6 +226,26 @@ impl<'a> Exec<'a> {
                 None
             }
         }
+    }
+
+    /// Whether the request may run.
+    ///
+    /// # Errors
+    /// What [`Command::admit`] finds; [`Error::OutOfMemory`] where the command may need memory and the bound is reached
+    /// without anything that may go, or the request alone passes the bound.
+    #[inline]
+    fn admit(&self, args: &Args<'_>) -> Result<(), Error> {
+        self.command.admit(args, self.client.authenticated)?;
+        if self.command.flags.has(Flags::DENY_OOM) {
+            let service = self.service;
+            let bound = service.settings.max_memory();
+            let full =
+                service.settings.eviction() == Eviction::None && service.ledger().used() >= bound;
+            if full || args.bytes() as u64 >= bound {
+                return Err(Error::OutOfMemory);
+            }
+        }
+        Ok(())
     }
 
     /// Replies with an error, in the words of the request's language.

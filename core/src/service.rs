@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::Millis;
 use crate::facts::{Fact, Gauges, Tell};
+use crate::ledger::Ledger;
 use crate::session::{Budget, Session};
 use crate::settings::Settings;
 use crate::stats::{Counters, Totals};
@@ -63,6 +64,7 @@ pub struct Service {
     pub(crate) store: Store,
     /// What can be changed while the server runs.
     pub settings: Settings,
+    ledger: Arc<Ledger>,
     started: Millis,
     facts: Vec<Fact>,
     gauges: Option<Arc<dyn Gauges>>,
@@ -103,6 +105,7 @@ impl Service {
         Arc::new(Self {
             store: Store::new(options.shards, options.seed),
             settings: options.settings,
+            ledger: Arc::default(),
             started: options.started,
             facts: options.facts,
             gauges: options.gauges,
@@ -133,6 +136,12 @@ impl Service {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Who holds how much memory.
+    #[must_use]
+    pub const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// When the server started.

@@ -1,8 +1,9 @@
 //! Settings that can change while the server runs.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
+use crate::eviction::Eviction;
 use crate::sync::Mutex;
 
 /// What CONFIG SET can change. Each is read at every use, so a change holds at once.
@@ -12,6 +13,10 @@ pub struct Settings {
     max_connections: AtomicU64,
     idle_timeout: AtomicU64,
     send_timeout: AtomicU64,
+    max_memory: AtomicU64,
+    least_memory: AtomicU64,
+    /// The place in [`Eviction::ALL`], which is the number of the variant.
+    eviction: AtomicU8,
 }
 
 impl Settings {
@@ -63,6 +68,43 @@ impl Settings {
     pub fn set_send_timeout(&self, ms: u64) {
         self.send_timeout.store(ms, Relaxed);
     }
+
+    /// Bytes of memory that the server may use in all; `u64::MAX` for any number.
+    #[must_use]
+    #[inline]
+    pub fn max_memory(&self) -> u64 {
+        self.max_memory.load(Relaxed)
+    }
+
+    /// Changes the bound on memory, in bytes; `u64::MAX` lifts it. Where more is in use, housekeeping evicts down to it
+    /// bit by bit.
+    pub fn set_max_memory(&self, bytes: u64) {
+        self.max_memory.store(bytes, Relaxed);
+    }
+
+    /// The smallest bound that CONFIG SET accepts: what the server needs at rest, in bytes. 0 where nobody told.
+    #[must_use]
+    pub fn least_memory(&self) -> u64 {
+        self.least_memory.load(Relaxed)
+    }
+
+    /// Says what the server needs at rest, in bytes.
+    pub fn set_least_memory(&self, bytes: u64) {
+        self.least_memory.store(bytes, Relaxed);
+    }
+
+    /// What goes when memory runs out.
+    #[must_use]
+    #[inline]
+    pub fn eviction(&self) -> Eviction {
+        let place = usize::from(self.eviction.load(Relaxed));
+        Eviction::ALL.get(place).copied().unwrap_or_default()
+    }
+
+    /// Changes what goes when memory runs out.
+    pub fn set_eviction(&self, eviction: Eviction) {
+        self.eviction.store(eviction as u8, Relaxed);
+    }
 }
 
 impl Default for Settings {
@@ -72,6 +114,9 @@ impl Default for Settings {
             max_connections: AtomicU64::new(Self::MAX_CONNECTIONS),
             idle_timeout: AtomicU64::new(0),
             send_timeout: AtomicU64::new(Self::SEND_TIMEOUT),
+            max_memory: AtomicU64::new(u64::MAX),
+            least_memory: AtomicU64::new(0),
+            eviction: AtomicU8::new(0),
         }
     }
 }

@@ -8,11 +8,13 @@ use core::ops::RangeInclusive;
 
 use super::Error;
 use super::error::echoed;
+use super::info::bound;
 use super::options;
 use super::subcommand::{self, Subcommand};
+use crate::eviction::Eviction;
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::settings::Settings;
-use crate::{glob, limits, number};
+use crate::{glob, limits, number, size};
 
 #[rustfmt::skip]
 pub(super) static CONFIG: [Subcommand; 4] = [
@@ -35,6 +37,10 @@ enum Kind {
         get: fn(&Settings) -> u64,
         set: fn(&Settings, u64),
     },
+    /// The bound on memory; 0 means none.
+    Memory,
+    /// What goes when memory runs out.
+    Policy,
     /// The password; empty means that none is required.
     Password,
     /// Always this. It may be set to what it is: scripts made for Redis do.
@@ -88,8 +94,14 @@ fn parameters() -> [Parameter; 10] {
             |settings| settings.send_timeout().div_ceil(1000),
             |settings, value| settings.set_send_timeout(value * 1000),
         ),
-        fixed("maxmemory", "0"),
-        fixed("maxmemory-policy", "noeviction"),
+        Parameter {
+            name: "maxmemory",
+            kind: Kind::Memory,
+        },
+        Parameter {
+            name: "maxmemory-policy",
+            kind: Kind::Policy,
+        },
         fixed("save", ""),
         fixed("appendonly", "no"),
         fixed("databases", "1"),
@@ -117,14 +129,18 @@ impl Parameter {
     fn get(&self, settings: &Settings) -> Vec<u8> {
         match &self.kind {
             Kind::Number { get, .. } => get(settings).to_string().into_bytes(),
+            Kind::Memory => bound(settings).to_string().into_bytes(),
+            Kind::Policy => settings.eviction().redis_name().into(),
             Kind::Password => settings.password().unwrap_or_default(),
             Kind::Fixed(value) => value.as_bytes().to_vec(),
         }
     }
 
     /// What setting it to `value` means.
-    fn parse(&self, value: &[u8]) -> Result<Change, Error> {
+    fn parse(&self, value: &[u8], settings: &Settings) -> Result<Change, Error> {
         match &self.kind {
+            Kind::Memory => self.parse_memory(value, settings.least_memory()),
+            Kind::Policy => self.parse_policy(value),
             Kind::Password if value.len() > limits::MAX_PASSWORD => {
                 let most = limits::MAX_PASSWORD;
                 Err(self.refusal(&format!("argument must be at most {most} bytes long")))
@@ -147,6 +163,26 @@ impl Parameter {
         }
     }
 
+    fn parse_memory(&self, value: &[u8], least: u64) -> Result<Change, Error> {
+        let bytes = str::from_utf8(value).ok().and_then(size::parse);
+        match bytes.ok_or_else(|| self.refusal("argument must be a memory value"))? {
+            0 => Ok(Change::Number(Settings::set_max_memory, u64::MAX)),
+            bytes if bytes < least => Err(self.refusal(&format!(
+                "argument must be 0 or at least {least}, which the server needs at rest"
+            ))),
+            bytes => Ok(Change::Number(Settings::set_max_memory, bytes)),
+        }
+    }
+
+    fn parse_policy(&self, value: &[u8]) -> Result<Change, Error> {
+        let policy = str::from_utf8(value).ok().and_then(Eviction::from_name);
+        let refusal = || {
+            let names = Eviction::ALL.map(Eviction::redis_name).join(", ");
+            self.refusal(&format!("argument must be one of the following: {names}"))
+        };
+        policy.map(Change::Policy).ok_or_else(refusal)
+    }
+
     fn refusal(&self, why: &str) -> Error {
         Error::Made(format!(
             "ERR CONFIG SET failed (possibly related to argument '{}') - {why}",
@@ -159,6 +195,7 @@ impl Parameter {
 enum Change {
     None,
     Number(fn(&Settings, u64), u64),
+    Policy(Eviction),
     Password(Option<Vec<u8>>),
 }
 
@@ -167,6 +204,7 @@ impl Change {
         match self {
             Self::None => {}
             Self::Number(set, value) => set(settings, value),
+            Self::Policy(policy) => settings.set_eviction(policy),
             Self::Password(password) => settings.set_password(password),
         }
     }
@@ -220,7 +258,7 @@ fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     }
     let changes: Result<Vec<_>, _> = named
         .into_iter()
-        .map(|(parameter, value)| parameter.parse(value))
+        .map(|(parameter, value)| parameter.parse(value, &exec.service.settings))
         .collect();
     for change in changes? {
         change.apply(&exec.service.settings);

@@ -34,6 +34,8 @@ pub enum Error {
     NotFloat,
     /// The command is not for values of this kind.
     WrongType,
+    /// More memory may be needed than there is, and nothing may go for it.
+    OutOfMemory,
     /// Any other reason, in RESP form.
     Other(&'static str),
     /// Any other reason, made for the case; in RESP form.
@@ -93,6 +95,9 @@ impl fmt::Display for Error {
             Self::WrongType => {
                 f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value")
             }
+            Self::OutOfMemory => {
+                f.write_str("OOM command not allowed when used memory > 'maxmemory'.")
+            }
             Self::Other(message) => f.write_str(message),
             Self::Made(message) => f.write_str(message),
         }
@@ -122,6 +127,7 @@ impl fmt::Display for TextError<'_> {
         match self.0 {
             Error::Unknown { .. } => f.write_str("unknown command"),
             Error::AuthRequired => f.write_str("authentication required"),
+            Error::OutOfMemory => f.write_str("out of memory"),
             Error::Arity(command, len) => {
                 let needs = match (command.name, *len) {
                     ("set" | "setnx", _) => "key and value",

@@ -7,9 +7,12 @@ use core::fmt::{Display, Write};
 
 use super::connection::REDIS_VERSION;
 use super::options;
+use crate::eviction::Eviction;
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::facts::Section;
 use crate::service::Statistics;
+use crate::settings::Settings;
+use crate::size::human;
 use crate::store::Census;
 
 /// What counting the keys costs, in units of the budget: it visits each of some hundred shards.
@@ -79,6 +82,8 @@ struct Report {
     open: u64,
     most: u64,
     started: u64,
+    max_memory: u64,
+    eviction: Eviction,
     census: Census,
     counted: Statistics,
     /// From the host.
@@ -98,6 +103,8 @@ impl Report {
             open: service.connections()[0],
             most: service.settings.max_connections(),
             started: service.started().0 / 1000,
+            max_memory: bound(&service.settings),
+            eviction: service.settings.eviction(),
             counted: service.statistics(&census),
             census,
             told,
@@ -147,9 +154,9 @@ impl Report {
         fields([
             ("used_memory", &self.census.memory),
             ("used_memory_human", &human(self.census.memory)),
-            ("maxmemory", &0),
-            ("maxmemory_human", &human(0)),
-            ("maxmemory_policy", &"noeviction"),
+            ("maxmemory", &self.max_memory),
+            ("maxmemory_human", &human(self.max_memory)),
+            ("maxmemory_policy", &self.eviction.redis_name()),
         ])
     }
 
@@ -214,16 +221,10 @@ fn fields<const N: usize>(fields: [(&'static str, &dyn Display); N]) -> Fields {
         .collect()
 }
 
-/// A number of bytes as Redis writes it for people.
-fn human(bytes: u64) -> String {
-    const UNITS: [char; 6] = ['K', 'M', 'G', 'T', 'P', 'E'];
-    if bytes < 1024 {
-        return format!("{bytes}B");
+/// The bound on memory as Redis tells it: 0 where there is none.
+pub(super) fn bound(settings: &Settings) -> u64 {
+    match settings.max_memory() {
+        u64::MAX => 0,
+        bytes => bytes,
     }
-    let power = bytes.ilog2() / 10;
-    format!(
-        "{:.2}{}",
-        bytes as f64 / (1u64 << (10 * power)) as f64,
-        UNITS[power as usize - 1]
-    )
 }
