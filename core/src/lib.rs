@@ -19,6 +19,7 @@
 extern crate alloc;
 
 mod buffer;
+pub mod cache;
 pub mod client;
 pub mod command;
 pub mod eviction;
@@ -42,6 +43,7 @@ pub mod time;
 pub mod ttl;
 
 pub use buffer::{Blob, Input, Output};
+pub use cache::Cache;
 pub use eviction::Eviction;
 pub use ledger::Ledger;
 pub use service::Service;

@@ -70,3 +70,121 @@ fn relax(attempt: u32) {
 
 #[cfg(not(feature = "std"))]
 fn relax(_attempt: u32) {}
+
+/// A value that one thread gives and others wait for.
+///
+/// Hosted, who waits sleeps: a loader may take seconds. On bare metal it spins.
+#[derive(Debug)]
+pub(crate) struct Promise<T> {
+    #[cfg(feature = "std")]
+    given: std::sync::Mutex<Option<T>>,
+    #[cfg(feature = "std")]
+    bell: std::sync::Condvar,
+    #[cfg(not(feature = "std"))]
+    given: SpinMutex<Option<T>>,
+}
+
+#[cfg(feature = "std")]
+impl<T: Clone> Promise<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            given: std::sync::Mutex::new(None),
+            bell: std::sync::Condvar::new(),
+        }
+    }
+
+    fn given(&self) -> std::sync::MutexGuard<'_, Option<T>> {
+        // Nothing that can panic runs under the lock, apart from a clone that leaves the value as it was.
+        self.given
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Gives the value, once.
+    pub(crate) fn give(&self, value: T) {
+        *self.given() = Some(value);
+        self.bell.notify_all();
+    }
+
+    /// The value, as soon as it is given.
+    pub(crate) fn wait(&self) -> T {
+        let mut given = self.given();
+        loop {
+            if let Some(value) = &*given {
+                return value.clone();
+            }
+            given = self
+                .bell
+                .wait(given)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+}
+
+#[cfg(not(feature = "std"))]
+impl<T: Clone> Promise<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            given: SpinMutex::new(None),
+        }
+    }
+
+    /// Gives the value, once.
+    pub(crate) fn give(&self, value: T) {
+        *self.given.lock() = Some(value);
+    }
+
+    /// The value, as soon as it is given.
+    pub(crate) fn wait(&self) -> T {
+        loop {
+            if let Some(value) = &*self.given.lock() {
+                return value.clone();
+            }
+            core::hint::spin_loop();
+        }
+    }
+}
+
+/// A thread, to be recognised later. On bare metal nothing tells one from another, and none is recognised.
+#[derive(Debug)]
+pub(crate) struct Runner(#[cfg(feature = "std")] std::thread::ThreadId);
+
+impl Runner {
+    /// The thread that calls.
+    pub(crate) fn this() -> Self {
+        Self(
+            #[cfg(feature = "std")]
+            std::thread::current().id(),
+        )
+    }
+
+    /// Whether it is the thread that calls.
+    pub(crate) fn is_this(&self) -> bool {
+        #[cfg(feature = "std")]
+        return self.0 == std::thread::current().id();
+        #[cfg(not(feature = "std"))]
+        return false;
+    }
+}
+
+/// A small number that threads at work at the same time seldom share: hosted, the thread's own; on bare metal, one
+/// that spreads by `hash`.
+#[cfg(feature = "std")]
+#[inline]
+pub(crate) fn lane(_hash: u64) -> usize {
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    std::thread_local! {
+        static OWN: usize = THREADS.fetch_add(1, Relaxed);
+    }
+    // While the thread ends, its locals may be gone.
+    OWN.try_with(|own| *own).unwrap_or(0)
+}
+
+/// A small number that threads at work at the same time seldom share: hosted, the thread's own; on bare metal, one
+/// that spreads by `hash`.
+#[cfg(not(feature = "std"))]
+#[inline]
+pub(crate) const fn lane(hash: u64) -> usize {
+    (hash >> 32) as usize
+}

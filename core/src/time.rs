@@ -1,6 +1,7 @@
 //! Time as the engine sees it: a number of milliseconds that the caller passes in.
 
 use core::fmt;
+use core::time::Duration;
 
 /// Milliseconds since the Unix epoch.
 ///
@@ -14,6 +15,14 @@ impl Millis {
     #[must_use]
     pub const fn plus(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
+    }
+
+    /// The moment that is `duration` later, rounded up to a millisecond; the last representable one where that would
+    /// overflow.
+    #[must_use]
+    pub fn plus_duration(self, duration: Duration) -> Self {
+        let millis = duration.as_nanos().div_ceil(1_000_000);
+        self.plus(u64::try_from(millis).unwrap_or(u64::MAX))
     }
 
     /// Milliseconds from `earlier` to `self`; 0 where `earlier` is later.

@@ -72,6 +72,11 @@ impl Store {
         due.map(|due| due.max(round.next))
     }
 
+    /// Frees all that flushes have put aside.
+    pub(crate) fn free_flushed(&self) {
+        while self.free_one(&mut Budget::new(0)) {}
+    }
+
     /// Frees a shard that a flush has put aside, outside every lock; false where there is none.
     fn free_one(&self, budget: &mut Budget) -> bool {
         let flushed: Option<Shard> = self.garbage.lock().pop();
