@@ -40,6 +40,9 @@ fn live(settings: &Settings) -> LiveSettings {
             .as_ref()
             .map(|password| password.reveal().to_vec()),
     );
+    live.set_max_memory(settings.max_memory.unwrap_or(u64::MAX));
+    live.set_least_memory(settings.least_memory);
+    live.set_eviction(settings.eviction);
     live.set_max_connections(settings.max_connections);
     live.set_send_timeout(millis(settings.send_timeout));
     live.set_idle_timeout(millis(settings.idle_timeout));

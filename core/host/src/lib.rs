@@ -16,6 +16,7 @@ mod housekeeping;
 pub mod lane;
 mod link;
 mod listener;
+pub mod memory;
 pub mod process;
 mod runtime;
 mod shutdown;

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ant_cache_core::{Eviction, size};
 use ant_cache_host::config::{
     self, Architecture, CONFIG, Error, Layers, Level, Runtime, SETTINGS, Settings,
 };
+use ant_cache_host::memory::Available;
 use proptest::prelude::*;
 
 /// Writes a file of settings of its own for each test.
@@ -188,6 +190,21 @@ fn bad_values_say_where_and_what() {
             "acl-interval",
             "0",
             "expected a duration such as 1s or 5m, from 1ms to 365d, found \"0\"",
+        ),
+        (
+            "max-memory",
+            "101%",
+            "expected a size such as 512mb, a share such as 75%, or 0 for no bound, found \"101%\"",
+        ),
+        (
+            "max-memory",
+            "1mb",
+            "expected at least 11mb, which the server needs at rest, or 0 for no bound, found 1mb",
+        ),
+        (
+            "eviction",
+            "allkeys-lfu",
+            "expected adaptive or lru or random or ttl or none, found \"allkeys-lfu\"",
         ),
         (
             "host",
@@ -521,11 +538,54 @@ fn persistence_is_checked_and_said_to_be_missing() {
 }
 
 #[test]
+fn the_bound_on_memory_is_a_size_or_a_share() {
+    let bound = |value| settings(&[("max-memory", value)], &[]).max_memory;
+    assert_eq!(bound("512mb"), Some(512 << 20));
+    assert_eq!(bound("0"), None);
+    let all = Available::find().bytes;
+    assert_eq!(bound("100%"), Some(all / 100 * 100));
+    let default = settings(&[], &[]);
+    assert_eq!(default.max_memory, Some(all / 100 * 75));
+    assert_eq!(default.eviction, Eviction::Adaptive);
+
+    // The comment says what the share comes to.
+    let printed = load(&[("max-memory", "50%")], &[]).unwrap().0.to_string();
+    let line = printed
+        .lines()
+        .find(|line| line.starts_with("max_memory"))
+        .unwrap();
+    let half = size::human(all / 100 * 50);
+    assert!(line.starts_with("max_memory = \"50%\""), "{line}");
+    assert!(
+        line.contains(&format!("# flag --max-memory; {half} of ")),
+        "{line}"
+    );
+
+    // What a server needs at rest grows with its threads.
+    let path = file("least.toml", "limits.max_memory = \"20mb\"");
+    assert_eq!(
+        refusal(&[(CONFIG, &path), ("workers", "1200")], &[]),
+        format!(
+            "{path}:limits.max_memory: expected at least 23mb, which the server needs at rest, or 0 for no bound, \
+             found 20mb"
+        )
+    );
+    assert_eq!(
+        settings(&[(CONFIG, &path), ("server", "single")], &[]).least_memory,
+        8 << 20
+    );
+    let much = settings(&[("max-memory", "1000000gb")], &[]);
+    assert_eq!(much.warnings.len(), 1, "{:?}", much.warnings);
+}
+
+#[test]
 fn what_is_printed_is_a_file_of_the_same_settings() {
     let flags = [
         ("host", "::1"),
         ("unix-socket", "/tmp/with \"quotes\" \\ and\u{7f}\n.sock"),
         ("server", "single"),
+        ("max-memory", "50%"),
+        ("eviction", "volatile-ttl"),
         ("max-connections", "77"),
         ("idle-timeout", "90s"),
         ("log-level", "trace"),

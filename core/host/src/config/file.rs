@@ -104,7 +104,7 @@ fn apply(
 
 /// Refuses a second value of one setting: JSON lets `"server.port"` stand beside `"server": {"port"}`.
 fn once(setting: &Setting, source: &Source, path: &Path, layers: &Layers) -> Result<(), Error> {
-    if setting.show(layers).1 == source {
+    if setting.show(layers).source == source {
         let reason = format!("{} is given twice", setting.key);
         return Err(Error::Syntax {
             path: path.to_owned(),

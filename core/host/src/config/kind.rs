@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ant_cache_core::size;
+use ant_cache_core::{Eviction, size};
 
 /// A type of setting.
 pub(super) trait Kind: Sized {
@@ -104,6 +104,62 @@ fn show_unit(n: u64, units: &[(&str, u64)]) -> String {
         || n.to_string(),
         |(name, unit)| format!("{}{name}", n / unit),
     )
+}
+
+/// A bound on memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MemoryBound {
+    /// None.
+    Unbounded,
+    /// So many bytes.
+    Bytes(u64),
+    /// So many hundredths of what there is, 1 to 100.
+    Percent(u8),
+}
+
+impl Kind for MemoryBound {
+    const PLACEHOLDER: &'static str = "SIZE";
+    const NUMERIC: bool = true;
+
+    fn expects() -> String {
+        "a size such as 512mb, a share such as 75%, or 0 for no bound".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(digits) = text.strip_suffix('%') {
+            let share = Count::<1, 100>::parse(digits)?;
+            // At most 100.
+            return Some(Self::Percent(share.value() as u8));
+        }
+        match size::parse(text)? {
+            0 => Some(Self::Unbounded),
+            bytes => Some(Self::Bytes(bytes)),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(match self {
+            Self::Unbounded => "0".to_owned(),
+            Self::Bytes(bytes) => size::exact(*bytes),
+            Self::Percent(share) => format!("{share}%"),
+        })
+    }
+}
+
+impl Kind for Eviction {
+    const PLACEHOLDER: &'static str = "POLICY";
+
+    fn expects() -> String {
+        Self::ALL.map(Self::name).join(" or ")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::from_name(text)
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.name().to_owned())
+    }
 }
 
 /// The longest duration, in milliseconds: a year. Longer ones are slips of the unit, and this leaves every sum of a
@@ -445,6 +501,35 @@ mod tests {
             assert_eq!(Any::parse(text), None, "{text}");
         }
         assert_eq!(Any::expects(), "a size from 64kb to 1gb");
+    }
+
+    #[test]
+    fn bounds_on_memory() {
+        for (text, bound) in [
+            ("512mb", MemoryBound::Bytes(512 << 20)),
+            ("1GiB", MemoryBound::Bytes(1 << 30)),
+            ("100000000", MemoryBound::Bytes(100_000_000)),
+            ("75%", MemoryBound::Percent(75)),
+            ("100%", MemoryBound::Percent(100)),
+            ("0", MemoryBound::Unbounded),
+            ("0mb", MemoryBound::Unbounded),
+        ] {
+            assert_eq!(MemoryBound::parse(text), Some(bound), "{text}");
+            assert_eq!(MemoryBound::parse(&bound.show().unwrap()), Some(bound));
+        }
+        for text in ["", "%", "0%", "101%", "1.5%", "-1%", "75 %", "7%5", "all"] {
+            assert_eq!(MemoryBound::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn policies_are_shown_by_our_names() {
+        let policy = <Eviction as Kind>::parse("allkeys-lru").unwrap();
+        assert_eq!(policy.show().as_deref(), Some("lru"));
+        assert_eq!(
+            <Eviction as Kind>::expects(),
+            "adaptive or lru or random or ttl or none"
+        );
     }
 
     #[test]

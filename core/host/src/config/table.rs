@@ -7,10 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ant_cache_core::Eviction;
+
 use super::Error;
 use super::kind::{
-    Architecture, Count, FilePath, HostName, Interval, Kind, Level, Password, Runtime, Size,
-    Timeout,
+    Architecture, Count, FilePath, HostName, Interval, Kind, Level, MemoryBound, Password, Runtime,
+    Size, Timeout,
 };
 
 /// The flag and, in its form, the variable that name the file of settings.
@@ -97,6 +99,8 @@ impl fmt::Display for Scalar {
 pub(super) struct Given<T> {
     pub(super) value: T,
     pub(super) source: Source,
+    /// What the value comes to, for people.
+    pub(super) note: Option<String>,
 }
 
 impl<T: Kind> Given<T> {
@@ -104,6 +108,7 @@ impl<T: Kind> Given<T> {
         Self {
             value,
             source: Source::Default,
+            note: None,
         }
     }
 
@@ -128,13 +133,28 @@ impl<T: Kind> Given<T> {
         *self = Self {
             value,
             source: source.clone(),
+            note: None,
         };
         Ok(())
     }
 
-    fn show(&self) -> (Option<String>, &Source) {
-        (self.value.show(), &self.source)
+    fn show(&self) -> Shown<'_> {
+        Shown {
+            value: self.value.show(),
+            source: &self.source,
+            note: self.note.as_deref(),
+        }
     }
+}
+
+/// A setting for people's eyes.
+#[derive(Clone, Debug)]
+pub(super) struct Shown<'a> {
+    /// The value as one would write it; `None` where there is none.
+    pub(super) value: Option<String>,
+    pub(super) source: &'a Source,
+    /// What the value comes to.
+    pub(super) note: Option<&'a str>,
 }
 
 /// One setting.
@@ -154,7 +174,7 @@ pub struct Setting {
     pub(super) secret: bool,
     expects: fn() -> String,
     set: fn(&mut Layers, &Setting, &Scalar, &Source) -> Result<(), Error>,
-    show: fn(&Layers) -> (Option<String>, &Source),
+    show: fn(&Layers) -> Shown<'_>,
 }
 
 impl Setting {
@@ -167,7 +187,7 @@ impl Setting {
     /// The default as one would write it; `None` where it is to have nothing.
     #[must_use]
     pub fn default_text(&self) -> Option<String> {
-        (self.show)(&Layers::default()).0
+        (self.show)(&Layers::default()).value
     }
 
     /// The section of the key.
@@ -187,7 +207,7 @@ impl Setting {
         (self.set)(layers, self, scalar, source)
     }
 
-    pub(super) fn show<'a>(&self, layers: &'a Layers) -> (Option<String>, &'a Source) {
+    pub(super) fn show<'a>(&self, layers: &'a Layers) -> Shown<'a> {
         (self.show)(layers)
     }
 }
@@ -241,6 +261,10 @@ settings! {
     password: Password = Password(None), "password", "auth.password";
     /// File that holds the password; one line end after it does not count.
     password_file: FilePath = FilePath(None), "password-file", "auth.password_file";
+    /// Memory that the server may use: a size, a share of what the container or the machine has, or 0 for no bound.
+    max_memory: MemoryBound = MemoryBound::Percent(75), "max-memory", "limits.max_memory";
+    /// What goes when memory runs out: adaptive, lru, random, ttl (what expires first) or none (writes are refused).
+    eviction: Eviction = Eviction::Adaptive, "eviction", "limits.eviction";
     /// Most connections at once; further ones get an error and are closed.
     max_connections: Count<1, 1_000_000> = Count::new(10_000), "max-connections", "limits.max_connections";
     /// Time without a request after which a connection is closed; 0 for never.
