@@ -178,6 +178,8 @@ pub struct Output {
     /// Bytes of the first chunk (of the tail, where none is sealed) that are already sent.
     sent: usize,
     len: usize,
+    /// Bytes of memory of the sealed pieces, blobs aside.
+    sealed_memory: usize,
 }
 
 #[derive(Debug)]
@@ -207,6 +209,7 @@ impl Output {
             tail: Vec::new(),
             sent: 0,
             len: 0,
+            sealed_memory: 0,
         }
     }
 
@@ -276,11 +279,13 @@ impl Output {
         self.seal();
         self.sealed.append(&mut other.sealed);
         self.len += other.len;
-        other.len = 0;
+        self.sealed_memory += other.sealed_memory;
+        (other.len, other.sealed_memory) = (0, 0);
     }
 
     fn seal(&mut self) {
         if !self.tail.is_empty() {
+            self.sealed_memory += self.tail.capacity();
             self.sealed
                 .push_back(Chunk::Bytes(core::mem::take(&mut self.tail)));
         }
@@ -322,7 +327,9 @@ impl Output {
             }
             n -= rest;
             self.sent = 0;
-            self.sealed.pop_front();
+            if let Some(Chunk::Bytes(bytes)) = self.sealed.pop_front() {
+                self.sealed_memory -= bytes.capacity();
+            }
         }
         self.sent += n;
         if self.sent == self.tail.len() {
@@ -343,13 +350,20 @@ impl Output {
         all
     }
 
-    /// Bytes of memory held.
+    /// Bytes of memory held, blobs included though they may be shared.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let sealed = self.sealed.iter().map(|chunk| match chunk {
-            Chunk::Bytes(bytes) => bytes.capacity(),
+        let blobs = self.sealed.iter().map(|chunk| match chunk {
+            Chunk::Bytes(_) => 0,
             Chunk::Blob(blob, _) => blob.len(),
         });
-        sealed.sum::<usize>() + self.tail.capacity()
+        blobs.sum::<usize>() + self.own_memory()
+    }
+
+    /// Bytes of memory held, blobs aside. In constant time.
+    #[must_use]
+    pub fn own_memory(&self) -> usize {
+        let list = self.sealed.capacity() * size_of::<Chunk>();
+        list + self.sealed_memory + self.tail.capacity()
     }
 }

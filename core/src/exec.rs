@@ -103,6 +103,11 @@ pub enum Step {
 pub trait Continue: Send {
     /// Goes on until the budget is spent; true once the command has replied completely.
     fn resume(&mut self, exec: &mut Exec<'_>, args: &Args<'_>) -> bool;
+
+    /// Bytes of memory that it has gathered, where that may be much.
+    fn memory(&self) -> usize {
+        0
+    }
 }
 
 /// What commands return; an error becomes the reply.

@@ -193,6 +193,18 @@ impl Session {
         &self.service
     }
 
+    /// Bytes of memory that it holds besides itself.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let client = &self.client;
+        let names = [&client.name, &client.library[0], &client.library[1]];
+        names.map(|name| name.len()).iter().sum::<usize>()
+            + self.parser.memory()
+            + self.spans.capacity() * size_of::<Span>()
+            + self.ready.capacity() * size_of::<Ready>()
+            + self.rest.as_ref().map_or(0, |rest| rest.memory())
+    }
+
     /// Executes what has arrived, as far as `cx.budget` allows.
     pub fn turn(&mut self, cx: &mut Turn<'_>, input: &mut Input, output: &mut Output) -> Wants {
         let deadline = self.deadline();

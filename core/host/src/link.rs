@@ -6,6 +6,7 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 
+use ant_cache_core::ledger::{Charge, Owner};
 use ant_cache_core::limits::MAX_UNREAD;
 use ant_cache_core::settings::Settings;
 use ant_cache_core::{Cause, Input, Millis, Output, Session, Turn};
@@ -67,6 +68,8 @@ pub struct Link {
     session: Session,
     input: Input,
     output: Output,
+    /// What is held in its name: itself, its session and its buffers.
+    charge: Charge,
     /// Bytes received since the last pump.
     arrived: usize,
     /// When a byte last moved in either direction. Where replies wait, when the client last took one, or when they began
@@ -84,8 +87,11 @@ impl Link {
     /// A connection made at `now` that nothing has arrived on yet.
     #[must_use]
     pub fn new(session: Session, now: Millis) -> Self {
+        let mut charge = Charge::new(session.service().ledger(), Owner::Connections);
+        charge.set(size_of::<Self>());
         Self {
             session,
+            charge,
             input: Input::new(),
             output: Output::new(),
             arrived: 0,
@@ -161,7 +167,15 @@ impl Link {
         }
         let next = self.step(wire, cx, settings, buffers);
         buffers.take_back(&mut self.input, &mut self.output);
+        self.settle(buffers);
         next
+    }
+
+    /// Charges what is held now. Where nothing waits that is as much as before, and costs a few loads.
+    fn settle(&mut self, buffers: &mut Buffers) {
+        let held = self.session.memory() + self.input.memory() + self.output.own_memory();
+        self.charge.set(size_of::<Self>() + held);
+        buffers.settle(self.session.service().ledger());
     }
 
     fn step<W: Wire>(

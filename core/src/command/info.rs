@@ -10,6 +10,7 @@ use super::options;
 use crate::eviction::Eviction;
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::facts::Section;
+use crate::ledger::Owner;
 use crate::service::Statistics;
 use crate::settings::Settings;
 use crate::size::human;
@@ -82,6 +83,10 @@ struct Report {
     open: u64,
     most: u64,
     started: u64,
+    /// Bytes of memory of sessions and buffers.
+    connections: u64,
+    /// Bytes of memory of everything but the store.
+    beside: u64,
     max_memory: u64,
     eviction: Eviction,
     census: Census,
@@ -103,6 +108,8 @@ impl Report {
             open: service.connections()[0],
             most: service.settings.max_connections(),
             started: service.started().0 / 1000,
+            connections: service.ledger().held(Owner::Connections),
+            beside: service.ledger().used() - service.ledger().held(Owner::Store),
             max_memory: bound(&service.settings),
             eviction: service.settings.eviction(),
             counted: service.statistics(&census),
@@ -151,9 +158,12 @@ impl Report {
     }
 
     fn memory(&self) -> Fields {
+        let used = self.census.memory + self.beside;
         fields([
-            ("used_memory", &self.census.memory),
-            ("used_memory_human", &human(self.census.memory)),
+            ("used_memory", &used),
+            ("used_memory_human", &human(used)),
+            ("used_memory_dataset", &self.census.memory),
+            ("used_memory_clients", &self.connections),
             ("maxmemory", &self.max_memory),
             ("maxmemory_human", &human(self.max_memory)),
             ("maxmemory_policy", &self.eviction.redis_name()),

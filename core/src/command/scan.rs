@@ -226,6 +226,10 @@ impl Continue for Keys {
         exec.reply().body(Self::SHAPE, self.count, &mut self.body);
         true
     }
+
+    fn memory(&self) -> usize {
+        self.body.own_memory()
+    }
 }
 
 /// Where a SCAN goes on. As a number: the shard in the low 12 bits, the position in its log above. 0 is the start, and

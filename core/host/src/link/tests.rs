@@ -141,6 +141,41 @@ fn a_request_is_answered_and_no_buffer_kept() {
 }
 
 #[test]
+fn what_a_connection_holds_is_charged_until_it_is_gone() {
+    let mut bench = Bench::new();
+    let ledger = Arc::clone(bench.service.ledger());
+    let idle = size_of::<Link>() as u64;
+    assert_eq!(ledger.held(Owner::Connections), idle);
+
+    bench.arrive("PING\nSET key 0123456789");
+    assert_eq!(bench.link.input.memory(), Input::READ);
+    let session = bench.link.session.memory();
+    assert!(session > 0, "room for requests parsed ahead");
+    let spares = bench.buffers.memory();
+    assert!(spares > 0, "the buffer of the reply");
+    let held = idle + (Input::READ + session + spares) as u64;
+    assert_eq!(ledger.held(Owner::Connections), held);
+
+    // A reply that nobody takes is the connection's, a large value in it is not.
+    bench.wire.takes = 0;
+    let value = "x".repeat(1 << 20);
+    bench.arrive(format!("\nSET large {value}\n"));
+    while !bench.wire.arrives.is_empty() {
+        bench.receive();
+    }
+    bench.arrive("GET large\n".repeat(20));
+    let charged = ledger.held(Owner::Connections);
+    assert!(bench.link.output.memory() > 1 << 20);
+    assert!(charged < 1 << 18, "{charged}");
+
+    let Bench { link, buffers, .. } = bench;
+    drop(link);
+    assert_eq!(ledger.held(Owner::Connections), buffers.memory() as u64);
+    drop(buffers);
+    assert_eq!(ledger.used(), 0);
+}
+
+#[test]
 fn one_read_a_step_and_the_rest_is_reported_again() {
     let mut bench = Bench::new();
     bench.wire.arrives.push_back("PING\n".into());
