@@ -12,12 +12,10 @@ use std::time::Duration;
 use ant_cache_core::stats::Counters;
 use ant_cache_host::lane::{Slots, Token};
 use ant_cache_host::{
-    Buffers, Host, Housekeeper, Link, Listeners, Next, Received, Runtime, Shutdown, Stream,
+    Buffers, Host, Housekeeper, Link, Listeners, Next, Received, Runtime, STACK, Shutdown, Stream,
+    Turned, Workbench, accept, timespec,
 };
 use rustix::event::{PollFd, PollFlags, poll};
-
-use crate::accept::{accept, timespec};
-use crate::turn::{Bench, Turned};
 
 /// What a connection reads for which the system has no thread, in both dialects' form.
 const NO_THREAD: &[u8] = b"-ERR out of threads\r\nERROR out of threads\r\n";
@@ -35,9 +33,7 @@ pub struct Single {
 
 impl Default for Single {
     fn default() -> Self {
-        Self {
-            stack_size: crate::STACK,
-        }
+        Self { stack_size: STACK }
     }
 }
 
@@ -94,7 +90,7 @@ impl Crew {
     fn dismiss(&self) {
         for (how, grace) in [
             (Direction::Read, Shutdown::GRACE),
-            (Direction::Both, Duration::from_millis(200)),
+            (Direction::Both, Shutdown::LAST),
         ] {
             let mut state = self.lock();
             for (_, stream) in state.streams.iter_mut() {
@@ -160,7 +156,7 @@ impl Worker {
         let now = || self.host.clock().now();
         let mut readable = false;
         loop {
-            let mut bench = Bench {
+            let mut bench = Workbench {
                 host: &self.host,
                 stats: &stats,
                 buffers: &mut buffers,

@@ -3,9 +3,11 @@
 //! A runtime moves bytes between sockets and [`Link`]s; everything it shares with the other runtimes is here.
 //! It is a [`Runtime`]: it gets a [`Host`] (the service and the clock), the [`Listeners`] and a
 //! [`Shutdown`], accepts connections, makes a [`Link`] of each, and calls [`Link::pump`] whenever the last call's
-//! [`Next`] says so. [`lane`] has what the pooled runtimes share besides.
+//! [`Next`] says so, or gives it whole turns ([`Workbench::turn`]). [`lane`] has the rules of what the pooled runtimes
+//! share besides, [`pool`] the threads that obey them.
 #![forbid(unsafe_code)]
 
+mod accept;
 mod alarm;
 mod buffers;
 mod clock;
@@ -17,11 +19,18 @@ pub mod lane;
 mod link;
 mod listener;
 pub mod memory;
+mod patience;
+#[cfg(target_os = "linux")]
+pub mod poller;
+#[cfg(target_os = "linux")]
+pub mod pool;
 pub mod process;
 mod runtime;
 mod shutdown;
 mod stream;
+mod turn;
 
+pub use accept::{Admitted, Entrance, accept};
 pub use alarm::{Alarm, Woken};
 pub use buffers::Buffers;
 pub use clock::Clock;
@@ -29,6 +38,8 @@ pub use host::Host;
 pub use housekeeping::Housekeeper;
 pub use link::{Ending, Link, Next, Received};
 pub use listener::{BindError, Listener, Listeners};
-pub use runtime::Runtime;
+pub use patience::timespec;
+pub use runtime::{Runtime, STACK};
 pub use shutdown::Shutdown;
 pub use stream::{Ready, Stream, Wire};
+pub use turn::{Turned, Workbench};

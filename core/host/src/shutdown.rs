@@ -28,6 +28,9 @@ impl Shutdown {
     /// to stop within 5 s; what is left when the grace ends has to be broken, and threads have to end.
     pub const GRACE: Duration = Duration::from_millis(4500);
 
+    /// How long connections get, after that and once their sockets are broken, to find out and end.
+    pub const LAST: Duration = Duration::from_millis(200);
+
     /// A flag that is not raised.
     ///
     /// # Errors

@@ -13,8 +13,8 @@ pub enum Verdict {
     Next,
     /// Nobody waits: watch the listener.
     Wait,
-    /// Descriptors or memory are exhausted: leave the listener alone for this long. It stays readable, so watching it
-    /// would spin.
+    /// Descriptors or memory are exhausted, or the listener itself is broken: leave it alone for this long. It stays
+    /// readable, so watching it would spin.
     Pause(Duration),
 }
 
@@ -29,7 +29,7 @@ impl Acceptor {
     /// a client waits in the backlog meanwhile.
     pub const PAUSE: Duration = Duration::from_millis(100);
 
-    /// Log lines about exhaustion are at least this many milliseconds apart.
+    /// Log lines are at least this many milliseconds apart.
     const QUIET: u64 = 1000;
 
     /// One that has seen no errors.
@@ -38,7 +38,8 @@ impl Acceptor {
         Self { logged: None }
     }
 
-    /// What to do about `error`, which accept gave at `now`. Exhaustion is logged, but at most once a second.
+    /// What to do about `error`, which accept gave at `now`. What concerns the
+    /// listener is logged, at most once a second.
     pub fn judge(&mut self, error: &io::Error, now: Millis) -> Verdict {
         match error.kind() {
             ErrorKind::WouldBlock => return Verdict::Wait,
@@ -47,11 +48,13 @@ impl Acceptor {
             }
             _ => {}
         }
-        let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-        if !exhausted
-            .iter()
-            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-        {
+        let is_any_of = |errnos: &[Errno]| {
+            let is = |errno: &Errno| error.raw_os_error() == Some(errno.raw_os_error());
+            errnos.iter().any(is)
+        };
+        let exhausted = is_any_of(&[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]);
+        let broken = is_any_of(&[Errno::BADF, Errno::INVAL, Errno::NOTSOCK]);
+        if !exhausted && !broken {
             // Errors that the network had in store for this one connection (accept(2) lists a dozen).
             return Verdict::Next;
         }
@@ -60,7 +63,12 @@ impl Acceptor {
             .is_none_or(|logged| now.since(logged) >= Self::QUIET)
         {
             self.logged = Some(now);
-            tracing::warn!(%error, "connections cannot be accepted; raise the limit of open files (ulimit -n)");
+            let advice = if exhausted {
+                "; raise the limit of open files (ulimit -n)"
+            } else {
+                ""
+            };
+            tracing::warn!(%error, "connections cannot be accepted{advice}");
         }
         Verdict::Pause(Self::PAUSE)
     }
@@ -87,6 +95,17 @@ mod tests {
             );
             assert_eq!(acceptor.logged, Some(Millis(logged)));
         }
+    }
+
+    #[test]
+    fn a_broken_listener_is_left_alone_as_well() {
+        let mut acceptor = Acceptor::new();
+        let broken = io::Error::from_raw_os_error(Errno::INVAL.raw_os_error());
+        assert_eq!(
+            acceptor.judge(&broken, Millis(5)),
+            Verdict::Pause(Acceptor::PAUSE)
+        );
+        assert_eq!(acceptor.logged, Some(Millis(5)));
     }
 
     #[test]

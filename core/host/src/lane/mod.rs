@@ -7,6 +7,7 @@
 
 mod accept;
 mod balance;
+mod interest;
 mod lease;
 mod mailbox;
 #[cfg(all(test, loom))]
@@ -17,9 +18,11 @@ mod stats;
 mod stuck;
 pub(crate) mod sync;
 mod timers;
+mod watch;
 
 pub use accept::{Acceptor, Verdict};
 pub use balance::{Advice, Balance, Load, choose, select};
+pub use interest::Interest;
 pub use lease::{Hold, Lease, Phase};
 pub use mailbox::Mailbox;
 pub use sizing::{LOOKS, Sizing, Step};
@@ -27,3 +30,4 @@ pub use slots::{Slots, Token};
 pub use stats::{Number, PoolNumbers, PoolStats};
 pub use stuck::{Evidence, PERIOD, SUSPENSE, Suspect};
 pub use timers::{Due, Timers};
+pub use watch::{Muster, Seen, Sight, Watch, Window};

@@ -1,7 +1,7 @@
 //! The protocols between threads, in all their interleavings:
 //! `RUSTFLAGS="--cfg loom" cargo test -p ant-cache-host --release lane_model`.
 //!
-//! What a lane's leader does in `runtime-std` is done here by hand, with a flag for the poller's bell and a counter
+//! What a lane's leader does in `pool` is done here by hand, with a flag for the poller's bell and a counter
 //! for what a connection's return arranges.
 
 mod lane_model {

@@ -6,28 +6,33 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ant_cache_core::stats::Counters;
 use ant_cache_core::{Budget, Millis, Turn};
-use ant_cache_host::{Buffers, Host, Link, Next, Received, Stream, Wire};
+
+use crate::{Buffers, Host, Link, Next, Received, Stream, Wire};
 
 /// What a turn works with besides the connection.
-pub(crate) struct Bench<'a> {
-    pub(crate) host: &'a Host,
-    pub(crate) stats: &'a Counters,
-    pub(crate) buffers: &'a mut Buffers,
+#[derive(Debug)]
+pub struct Workbench<'a> {
+    /// The server.
+    pub host: &'a Host,
+    /// Counters that nobody else writes meanwhile.
+    pub stats: &'a Counters,
+    /// Spare buffers.
+    pub buffers: &'a mut Buffers,
 }
 
 /// What a turn led to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Turned {
+pub struct Turned {
     /// What the connection wants now.
-    pub(crate) next: Next,
+    pub next: Next,
     /// Whether there may be more to receive than was received.
-    pub(crate) more: bool,
+    pub more: bool,
 }
 
-impl Bench<'_> {
+impl Workbench<'_> {
     /// Receives where `readable`, then pumps at the moment that `now` gives. `None` means that the connection is to
     /// be closed: it came to its end, it broke, or its turn panicked. That is counted and logged here.
-    pub(crate) fn turn(
+    pub fn turn(
         &mut self,
         link: &mut Link,
         stream: &Stream,

@@ -8,10 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use ant_cache_host::lane::Hold;
-
-use super::Pool;
-use super::lane::Leader;
+use super::{Places, Pool};
+use crate::lane::Hold;
 
 /// What a worker is told to do.
 #[derive(Debug)]
@@ -60,16 +58,18 @@ struct State {
 
 /// All workers of a pool.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct Crew<P: Places> {
+    pool: Arc<Pool<P>>,
     stack_size: usize,
     state: Mutex<State>,
     /// Signalled when the last thread ends.
     empty: Condvar,
 }
 
-impl Crew {
-    pub(super) fn new(stack_size: usize) -> Self {
+impl<P: Places> Crew<P> {
+    pub(super) fn new(pool: &Arc<Pool<P>>, stack_size: usize) -> Self {
         Self {
+            pool: Arc::clone(pool),
             stack_size,
             state: Mutex::default(),
             empty: Condvar::new(),
@@ -87,9 +87,9 @@ impl Crew {
     }
 
     /// Adds a worker, which begins with `order` or as a spare.
-    pub(super) fn hire(&self, pool: &Arc<Pool>, order: Option<Order>) -> io::Result<()> {
+    pub(super) fn hire(self: &Arc<Self>, order: Option<Order>) -> io::Result<()> {
         self.lock().threads += 1;
-        let worker = Worker(Arc::clone(pool));
+        let worker = Worker(Arc::clone(self));
         // Where there is no thread to be had, the closure is dropped, and the worker signs off.
         thread::Builder::new()
             .name("worker".into())
@@ -147,11 +147,11 @@ impl Crew {
 }
 
 /// One worker thread. Dropping it signs it off.
-struct Worker(Arc<Pool>);
+struct Worker<P: Places>(Arc<Crew<P>>);
 
-impl Worker {
+impl<P: Places> Worker<P> {
     fn run(self, mut order: Option<Order>) {
-        let pool = &*self.0;
+        let pool = &self.0.pool;
         let desk = Arc::new(Desk::default());
         let thread = rustix::thread::gettid()
             .as_raw_nonzero()
@@ -160,31 +160,23 @@ impl Worker {
         // Most spares never lead, and each set of counters is summed for every INFO.
         let mut stats = None;
         loop {
-            match order.take().unwrap_or_else(|| pool.crew.park(&desk)) {
+            match order.take().unwrap_or_else(|| self.0.park(&desk)) {
                 Order::Leave => return,
-                Order::Lead(lane, hold) => {
+                Order::Lead(index, hold) => {
                     let stats = stats.get_or_insert_with(|| pool.host.service().counters());
-                    pool.lanes[lane].lead(
-                        &Leader {
-                            pool,
-                            stats,
-                            thread,
-                        },
-                        hold,
-                    );
+                    pool.lanes[index].lead(pool, index, hold, stats, thread);
                 }
             }
         }
     }
 }
 
-impl Drop for Worker {
+impl<P: Places> Drop for Worker<P> {
     fn drop(&mut self) {
-        let crew = &self.0.crew;
-        let mut state = crew.lock();
+        let mut state = self.0.lock();
         state.threads -= 1;
         if state.threads == 0 {
-            crew.empty.notify_all();
+            self.0.empty.notify_all();
         }
     }
 }

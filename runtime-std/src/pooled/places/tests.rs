@@ -1,0 +1,317 @@
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+
+use ant_cache_core::Service;
+use ant_cache_core::service::Options;
+use ant_cache_host::pool::Places as _;
+use ant_cache_host::{Buffers, Link, Next, Received};
+
+use super::*;
+
+const NOW: Millis = Millis(1_000);
+const NOTHING: Next = Next {
+    read: false,
+    write: false,
+    again: false,
+    deadline: None,
+    close: None,
+};
+const READ: Next = Next {
+    read: true,
+    ..NOTHING
+};
+
+struct Bench {
+    places: Places,
+    poller: Poller,
+    peers: Vec<UnixStream>,
+    now: Millis,
+}
+
+impl Bench {
+    /// So many connections that wait for requests.
+    fn new(count: usize) -> Self {
+        let service = Service::new(Options::default());
+        let poller = Poller::new().unwrap();
+        let mut bench = Self {
+            places: Places::default(),
+            poller,
+            peers: Vec::new(),
+            now: NOW,
+        };
+        for _ in 0..count {
+            let (near, far) = UnixStream::pair().unwrap();
+            let link = Link::new(service.connect(NOW).unwrap(), NOW);
+            let stream = Arc::new(Stream::unix(near));
+            let connection = Box::new(Connection { link, stream });
+            assert!(Places::adopt(&mut bench.places, connection, &bench.poller).is_none());
+            bench.peers.push(far);
+        }
+        for taken in bench.turns() {
+            assert!(!taken.readable);
+            bench.put(taken, READ);
+        }
+        assert!(bench.turns().is_empty());
+        bench
+    }
+
+    fn write(&mut self, peer: usize) {
+        self.peers[peer].write_all(b"PING\n").unwrap();
+    }
+
+    /// Asks the poller, and takes everyone who then has a turn.
+    fn turns(&mut self) -> Vec<Taken> {
+        let mut events = Events::new();
+        self.poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        self.places.report(&events);
+        let mut turns = Vec::new();
+        while let Task::Turn(taken) = self.places.task(self.now) {
+            turns.push(taken);
+        }
+        turns
+    }
+
+    /// The turn of the only one who has one.
+    fn turn(&mut self) -> Taken {
+        let mut turns = self.turns();
+        assert_eq!(turns.len(), 1);
+        turns.pop().unwrap()
+    }
+
+    fn receive(taken: &mut Taken) -> Received {
+        let wire = &mut taken.connection.stream.ready();
+        taken
+            .connection
+            .link
+            .receive(wire, &mut Buffers::new())
+            .unwrap()
+    }
+
+    fn put(&mut self, taken: Taken, next: Next) {
+        let turned = Turned { next, more: false };
+        assert!(
+            self.places
+                .put(taken.token, taken.connection, Some(turned))
+                .is_none()
+        );
+    }
+}
+
+#[test]
+fn what_happens_during_a_turn_leads_to_another() {
+    let mut bench = Bench::new(1);
+    bench.write(0);
+    let mut taken = bench.turn();
+    assert!(taken.readable);
+    assert_eq!(Bench::receive(&mut taken), Received::All);
+    bench.write(0);
+    assert!(bench.turns().is_empty(), "a deposed leader is in its turn");
+    assert_eq!(bench.places.patience(|| NOW), None, "and nobody spins");
+    bench.put(taken, READ);
+    assert_eq!(bench.places.patience(|| NOW), Some(Duration::ZERO));
+    assert!(bench.turn().readable);
+}
+
+#[test]
+fn what_was_not_read_leads_to_another_turn() {
+    let mut bench = Bench::new(1);
+    bench.write(0);
+    let taken = bench.turn();
+    let turned = Turned {
+        next: READ,
+        more: true,
+    };
+    assert!(
+        bench
+            .places
+            .put(taken.token, taken.connection, Some(turned))
+            .is_none()
+    );
+    let taken = bench.turn();
+    assert!(taken.readable);
+    bench.put(taken, READ);
+    assert!(bench.turns().is_empty());
+}
+
+#[test]
+fn the_end_behind_a_request_is_read() {
+    let mut bench = Bench::new(1);
+    bench.write(0);
+    bench.peers[0].shutdown(Direction::Write).unwrap();
+    let mut taken = bench.turn();
+    assert_eq!(Bench::receive(&mut taken), Received::All, "the request");
+    bench.put(taken, READ);
+    let mut taken = bench.turn();
+    assert!(taken.readable);
+    assert_eq!(Bench::receive(&mut taken), Received::All, "the end");
+    bench.put(taken, NOTHING);
+    assert!(bench.turns().is_empty());
+}
+
+#[test]
+fn a_connection_that_does_not_want_to_read_waits_with_what_has_arrived() {
+    let mut bench = Bench::new(1);
+    bench.write(0);
+    let taken = bench.turn();
+    bench.put(taken, NOTHING);
+    bench.write(0);
+    assert!(bench.turns().is_empty());
+    // Its deadline comes: then it wants to read, and what arrived before is still known.
+    let token = bench.places.places.iter_mut().next().unwrap().0;
+    let place = bench.places.places.get_mut(token).unwrap();
+    bench.places.timers.set(token, &mut place.due, Some(NOW));
+    let taken = bench.turn();
+    assert!(!taken.readable);
+    bench.put(taken, READ);
+    assert!(bench.turn().readable);
+}
+
+#[test]
+fn a_connection_that_is_gone_and_wants_nothing_is_closed() {
+    let mut bench = Bench::new(1);
+    bench.write(0);
+    let taken = bench.turn();
+    bench.put(taken, NOTHING);
+    bench.peers.clear();
+    let mut events = Events::new();
+    bench.poller.wait(&mut events, None).unwrap();
+    bench.places.report(&events);
+    assert!(matches!(bench.places.task(NOW), Task::Close(_)));
+    assert!(bench.places.places.is_empty());
+    bench.places.report(&events);
+    assert!(
+        matches!(bench.places.task(NOW), Task::Poll),
+        "a late event finds nothing"
+    );
+}
+
+#[test]
+fn the_round_serves_each_once_and_reads_nothing() {
+    let mut bench = Bench::new(3);
+    (0..3).for_each(|peer| bench.write(peer));
+    let mut order = Vec::new();
+    for taken in bench.turns() {
+        order.push(taken.token);
+        bench.put(
+            taken,
+            Next {
+                again: true,
+                ..READ
+            },
+        );
+    }
+    for _ in 0..2 {
+        (0..3).for_each(|peer| bench.write(peer));
+        let turns = bench.turns();
+        assert!(turns.iter().all(|taken| !taken.readable));
+        assert_eq!(
+            turns.iter().map(|taken| taken.token).collect::<Vec<_>>(),
+            order
+        );
+        turns.into_iter().for_each(|taken| {
+            bench.put(
+                taken,
+                Next {
+                    again: true,
+                    ..READ
+                },
+            )
+        });
+    }
+    for taken in bench.turns() {
+        bench.put(taken, READ);
+    }
+    assert!(
+        bench.turns().iter().all(|taken| taken.readable),
+        "what arrived meanwhile"
+    );
+}
+
+#[test]
+fn what_a_deposed_leader_was_told_is_there_for_the_next() {
+    let mut bench = Bench::new(3);
+    (0..3).for_each(|peer| bench.write(peer));
+    let mut events = Events::new();
+    bench.poller.wait(&mut events, None).unwrap();
+    bench.places.report(&events);
+    let Task::Turn(stuck) = bench.places.task(NOW) else {
+        panic!("one has its turn")
+    };
+    assert_eq!(bench.places.patience(|| NOW), Some(Duration::ZERO));
+    assert_eq!(bench.turns().len(), 2);
+    bench.put(stuck, READ);
+}
+
+#[test]
+fn deadlines_come_up_when_they_are_due() {
+    let mut bench = Bench::new(2);
+    for ms in [20, 10] {
+        bench.write(ms / 20);
+        let mut taken = bench.turn();
+        Bench::receive(&mut taken);
+        bench.put(
+            taken,
+            Next {
+                deadline: Some(NOW.plus(ms as u64)),
+                ..READ
+            },
+        );
+    }
+    assert_eq!(
+        bench.places.patience(|| NOW),
+        Some(Duration::from_millis(10))
+    );
+    bench.now = NOW.plus(9);
+    assert!(bench.turns().is_empty());
+    bench.now = NOW.plus(19);
+    let first = bench.turn();
+    assert!(!first.readable);
+    bench.now = NOW.plus(20);
+    let second = bench.turn();
+    assert_ne!(first.token, second.token);
+    bench.put(first, READ);
+    bench.put(second, READ);
+    assert_eq!(bench.places.patience(|| NOW), None);
+}
+
+#[test]
+fn connections_with_half_the_work_move() {
+    let mut bench = Bench::new(4);
+    bench.places.count();
+    for _ in 0..10 {
+        (0..2).for_each(|peer| bench.write(peer));
+        for mut taken in bench.turns() {
+            Bench::receive(&mut taken);
+            bench.put(taken, READ);
+        }
+    }
+    let given = bench.places.give(0, 0.5, &bench.poller);
+    assert_eq!((given.len(), bench.places.places.len()), (1, 3));
+    (0..4).for_each(|peer| bench.write(peer));
+    let Some(connection) = given.into_iter().next() else {
+        panic!("a connection moves")
+    };
+    let mut other = Bench::new(0);
+    assert!(Places::adopt(&mut other.places, connection, &other.poller).is_none());
+    let taken = other.turn();
+    other.put(taken, READ);
+    assert!(other.turn().readable, "what arrived on the way");
+    assert_eq!(bench.turns().len(), 3);
+}
+
+#[test]
+fn ending_reaches_those_who_are_taken_and_those_who_come_later() {
+    let mut bench = Bench::new(2);
+    bench.write(0);
+    let taken = bench.turn();
+    bench.places.end(Direction::Read);
+    let idle = bench.turn();
+    assert!(idle.readable && idle.token != taken.token);
+    bench.put(taken, READ);
+    assert!(bench.turn().readable);
+    assert_eq!(
+        bench.places.places.len(),
+        1 + 1,
+        "they are closed by their own turns"
+    );
+}
