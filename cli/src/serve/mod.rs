@@ -8,11 +8,13 @@ mod signals;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use ant_cache_host::config::{self, Architecture, Level, Runtime as RuntimeName, Settings};
-use ant_cache_host::{Listeners, Runtime, Shutdown};
-use ant_cache_runtime_std::{Pooled, Single};
+use ant_cache_host::{Host, Listeners, Runtime, Shutdown};
+use ant_cache_runtime_smol as smol;
+use ant_cache_runtime_std as threads;
 use tracing::level_filters::LevelFilter;
 
 pub(crate) use args::{Args, flags};
@@ -37,9 +39,6 @@ fn start(args: Args) -> Result<(), String> {
     if args.print_config {
         return write!(io::stdout(), "{layers}").map_err(|error| format!("cannot print: {error}"));
     }
-    if settings.runtime == RuntimeName::Smol {
-        return Err("the runtime smol is not built yet; use --runtime std".to_owned());
-    }
     let warnings = settings.warnings.iter().cloned();
     for warning in warnings.chain(descriptors::raise(settings.max_connections)) {
         complain("warning", &warning);
@@ -49,36 +48,58 @@ fn start(args: Args) -> Result<(), String> {
     let shutdown = Shutdown::new().map_err(|error| format!("cannot start: {error}"))?;
     signals::trigger(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
     let host = host::host(&settings, &listeners);
+    serve(&settings, host, listeners, shutdown).map_err(|error| format!("cannot serve: {error}"))
+}
+
+/// Says what is about to serve, and serves.
+fn serve(
+    settings: &Settings,
+    host: Arc<Host>,
+    listeners: Listeners,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let &Settings {
         workers,
         stack_size,
         ..
-    } = &settings;
-    let served = match settings.architecture {
-        Architecture::Single => {
-            announce(&settings, &listeners, "");
-            Single { stack_size }.serve(host, listeners, shutdown)
+    } = settings;
+    let executors = settings.executor_threads.unwrap_or_else(cores);
+    let or_lanes = |lanes| settings.lanes.unwrap_or(lanes).min(workers);
+    let ready = |size: &[(NonZeroUsize, &str)]| announce(settings, &listeners, size);
+    match (settings.runtime, settings.architecture) {
+        (RuntimeName::Std, Architecture::Single) => {
+            ready(&[]);
+            threads::Single { stack_size }.serve(host, listeners, shutdown)
         }
-        Architecture::Pooled => {
-            let lanes = settings.lanes.unwrap_or_else(cores).min(workers);
-            announce(
-                &settings,
-                &listeners,
-                &format!(
-                    ", {}, {}",
-                    counted(workers, "worker"),
-                    counted(lanes, "lane")
-                ),
-            );
-            Pooled {
+        (RuntimeName::Std, Architecture::Pooled) => {
+            let lanes = or_lanes(cores());
+            ready(&[(workers, "worker"), (lanes, "lane")]);
+            let pooled = threads::Pooled {
                 workers,
                 lanes,
                 stack_size,
-            }
-            .serve(host, listeners, shutdown)
+            };
+            pooled.serve(host, listeners, shutdown)
         }
-    };
-    served.map_err(|error| format!("cannot serve: {error}"))
+        (RuntimeName::Smol, Architecture::Single) => {
+            ready(&[(executors, "executor")]);
+            let single = smol::Single {
+                executors,
+                stack_size,
+            };
+            single.serve(host, listeners, shutdown)
+        }
+        (RuntimeName::Smol, Architecture::Pooled) => {
+            let lanes = or_lanes(executors);
+            ready(&[(workers, "worker"), (lanes, "lane")]);
+            let pooled = smol::Pooled {
+                workers,
+                lanes,
+                stack_size,
+            };
+            pooled.serve(host, listeners, shutdown)
+        }
+    }
 }
 
 /// The cores that this process may use, as far as the system tells.
@@ -116,7 +137,7 @@ fn listen(settings: &Settings) -> Result<Listeners, String> {
 }
 
 /// The one line of a start that went well.
-fn announce(settings: &Settings, listeners: &Listeners, size: &str) {
+fn announce(settings: &Settings, listeners: &Listeners, size: &[(NonZeroUsize, &str)]) {
     let places: Vec<String> = listeners.iter().map(ToString::to_string).collect();
     let places = places.join(" and ");
     let Settings {
@@ -124,6 +145,10 @@ fn announce(settings: &Settings, listeners: &Listeners, size: &str) {
         architecture,
         ..
     } = settings;
+    let size: String = size
+        .iter()
+        .map(|&(n, noun)| format!(", {}", counted(n, noun)))
+        .collect();
     let version = env!("CARGO_PKG_VERSION");
     let mut out = io::stdout();
     // Where nobody reads it, the server serves all the same.

@@ -6,35 +6,46 @@ use std::os::unix::net::UnixStream;
 use super::child::{Server, scratch};
 use rustix::process::Signal;
 
-/// The words that choose an architecture.
-const ARCHITECTURES: [&str; 2] = ["single", "pooled"];
+/// The words that choose a runtime and an architecture.
+const SHAPES: [[&str; 4]; 4] = [
+    ["--runtime", "std", "--server", "single"],
+    ["--runtime", "std", "--server", "pooled"],
+    ["--runtime", "smol", "--server", "single"],
+    ["--runtime", "smol", "--server", "pooled"],
+];
 
 #[test]
 fn the_ready_line_tells_address_runtime_architecture_and_size() {
-    for (words, architecture) in [
-        (&["--server", "single"][..], "single"),
+    for (words, shape) in [
+        ("--server single", "std, single"),
+        ("--workers 3 --lanes 2", "std, pooled, 3 workers, 2 lanes"),
+        ("--workers 1 --lanes 2", "std, pooled, 1 worker, 1 lane"),
         (
-            &["--workers", "3", "--lanes", "2"],
-            "pooled, 3 workers, 2 lanes",
+            "--runtime smol --server single --executor-threads 3",
+            "smol, single, 3 executors",
         ),
         (
-            &["--workers", "1", "--lanes", "2"],
-            "pooled, 1 worker, 1 lane",
+            "--runtime smol --workers 200 --executor-threads 2",
+            "smol, pooled, 200 workers, 2 lanes",
+        ),
+        (
+            "--runtime smol --workers 9 --executor-threads 2 --lanes 3",
+            "smol, pooled, 9 workers, 3 lanes",
         ),
     ] {
-        let server = Server::start(&[words, &["--port", "0"]].concat());
+        let words: Vec<&str> = words.split(' ').chain(["--port", "0"]).collect();
+        let server = Server::start(&words);
         let (version, port) = (env!("CARGO_PKG_VERSION"), server.port());
-        let line = format!(
-            "ant-cache {version} ready on 127.0.0.1:{port} (runtime std, {architecture})\n"
-        );
+        let line = format!("ant-cache {version} ready on 127.0.0.1:{port} (runtime {shape})\n");
         assert_eq!(server.ready, line);
     }
 }
 
 #[test]
 fn either_signal_ends_it_in_good_order() {
-    for (signal, architecture) in [Signal::TERM, Signal::INT].into_iter().zip(ARCHITECTURES) {
-        let mut server = Server::start(&["--port", "0", "--server", architecture]);
+    let signals = [Signal::TERM, Signal::INT].into_iter().cycle();
+    for (signal, shape) in signals.zip(SHAPES) {
+        let mut server = Server::start(&[&shape[..], &["--port", "0"]].concat());
         let mut client = server.connect();
         // The reply shows that the server has the connection.
         client.write_all(b"PING\n").unwrap();
@@ -76,8 +87,8 @@ fn it_outlives_whoever_read_its_log() {
 /// A client that takes nothing keeps a stopping server busy until the grace ends.
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    for architecture in ARCHITECTURES {
-        let mut server = Server::start(&["--port", "0", "--server", architecture]);
+    for shape in SHAPES {
+        let mut server = Server::start(&[&shape[..], &["--port", "0"]].concat());
         let mut client = server.connect();
         // Far more than the system's buffers hold.
         let value = "x".repeat(1 << 20);

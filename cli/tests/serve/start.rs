@@ -102,6 +102,7 @@ fn the_original_command_lines_work() {
         ),
         // And as people vary them.
         ("--runtime std --workers 20", "pooled", "20", "8890"),
+        ("--runtime smol --workers 200", "pooled", "200", "8890"),
         ("serve -workers=20 --port=1", "pooled", "20", "1"),
         (
             &format!("-server pooled-goroutine -workers 200 -port 8891 {performance}"),
@@ -203,8 +204,8 @@ fn what_cannot_be_meant_is_refused_in_one_line() {
             "--workers: expected a whole number from 1 to 10000, found \"0\"".to_owned(),
         ),
         (
-            vec!["--runtime", "smol"],
-            "the runtime smol is not built yet; use --runtime std".to_owned(),
+            vec!["--executor-threads", "2000"],
+            "--executor-threads: expected a whole number from 0 to 1024, found \"2000\"".to_owned(),
         ),
         (
             vec!["--config", file],

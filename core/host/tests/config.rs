@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -422,6 +423,23 @@ fn workers_mean_pooled_unless_said_otherwise_by_who_has_more_say() {
         contradiction.warnings,
         ["workers have no effect with the single architecture"]
     );
+}
+
+#[test]
+fn executors_are_those_of_smol() {
+    let given = [("executor-threads", "3"), ("runtime", "smol")];
+    let chosen = settings(&given, &[]);
+    assert_eq!(chosen.executor_threads, NonZeroUsize::new(3));
+    assert_eq!(
+        (chosen.lanes, chosen.warnings),
+        (None, Vec::<String>::new())
+    );
+    let in_vain = settings(&given[..1], &[]);
+    assert_eq!(
+        in_vain.warnings,
+        ["executor_threads has no effect with the std runtime"]
+    );
+    assert_eq!(settings(&[], &[]).executor_threads, None);
 }
 
 #[test]

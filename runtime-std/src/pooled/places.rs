@@ -204,7 +204,7 @@ impl pool::Places for Places {
     }
 
     fn report(&mut self, events: &Events) {
-        self.events.extend(events.sockets());
+        self.events.extend(events);
         self.left = self.round.len();
     }
 

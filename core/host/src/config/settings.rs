@@ -33,6 +33,9 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// Lanes of the pooled architecture, 1 to 1024; none for one a core.
     pub lanes: Option<NonZeroUsize>,
+    /// Executors of the smol runtime, 1 to 1024, for its lanes where [`lanes`](Self::lanes) says nothing; none for one
+    /// a core.
+    pub executor_threads: Option<NonZeroUsize>,
     /// Bytes of stack of each thread that serves connections.
     pub stack_size: usize,
     /// Address or name of the host to listen on.
@@ -93,6 +96,9 @@ impl Layers {
                 "a max_memory of {bytes} is more than there is, {available}: the system may kill the server first"
             ));
         }
+        if self.runtime.value == Runtime::Std && self.executor_threads.value.value() > 0 {
+            warnings.push("executor_threads has no effect with the std runtime".to_owned());
+        }
         self.warn_of_persistence(&mut warnings);
         // The casts lose nothing: the table bounds each number.
         Ok(Settings {
@@ -101,6 +107,7 @@ impl Layers {
             workers: NonZeroUsize::new(self.workers.value.value() as usize)
                 .unwrap_or(NonZeroUsize::MIN),
             lanes: NonZeroUsize::new(self.lanes.value.value() as usize),
+            executor_threads: NonZeroUsize::new(self.executor_threads.value.value() as usize),
             stack_size: self.stack_size.value.bytes() as usize,
             host: self.host.value.0.clone(),
             port: self.port.value.value() as u16,

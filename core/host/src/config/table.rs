@@ -255,6 +255,9 @@ settings! {
     workers: Count<1, 10_000> = Count::new(200), "workers", "server.workers";
     /// Lanes of the pooled architecture, each with a poller and led by one worker; 0 for one a core.
     lanes: Count<0, 1024> = Count::new(0), "lanes", "server.lanes";
+    /// Executors of the smol runtime, each with a thread and a poller, and the lanes of pooled where lanes is 0 as
+    /// well; 0 for one a core.
+    executor_threads: Count<0, 1024> = Count::new(0), "executor-threads", "server.executor_threads";
     /// Stack of each thread that serves connections; only what is used of it takes memory.
     stack_size: Size<{ 64 << 10 }, { 1 << 30 }> = Size::new(128 << 10), "stack-size", "server.stack_size";
     /// Password that clients must give with AUTH. On a command line other users see it: prefer password-file.
