@@ -167,24 +167,86 @@ impl Runner {
     }
 }
 
-/// A small number that threads at work at the same time seldom share: hosted, the thread's own; on bare metal, one
-/// that spreads by `hash`.
+/// Lanes that there are: as many threads at the same time have one.
+pub(crate) const LANES: usize = 32;
+
+/// A place of one thread's own in arrays of [`LANES`] places, for as long as the thread lives. A thread that comes later
+/// may get the same one, and then sees what was written there before.
 #[cfg(feature = "std")]
-#[inline]
-pub(crate) fn lane(_hash: u64) -> usize {
-    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    std::thread_local! {
-        static OWN: usize = THREADS.fetch_add(1, Relaxed);
+pub(crate) struct Lane(usize);
+
+#[cfg(feature = "std")]
+impl Lane {
+    /// The lane of the thread that calls. `None` where more threads live than there are lanes, or while it ends.
+    #[inline]
+    pub(crate) fn of_this_thread() -> Option<usize> {
+        std::thread_local! {
+            static OWN: Option<Lane> = Lane::take();
+        }
+        OWN.try_with(|own| own.as_ref().map(|own| own.0)).ok()?
     }
-    // While the thread ends, its locals may be gone.
-    OWN.try_with(|own| *own).unwrap_or(0)
+
+    /// The lanes that are free, a bit each.
+    fn free() -> std::sync::MutexGuard<'static, u32> {
+        static FREE: std::sync::Mutex<u32> = std::sync::Mutex::new(u32::MAX);
+        FREE.lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn take() -> Option<Self> {
+        let mut free = Self::free();
+        let lane = free.trailing_zeros();
+        *free &= !1u32.checked_shl(lane)?;
+        Some(Self(lane as usize))
+    }
 }
 
-/// A small number that threads at work at the same time seldom share: hosted, the thread's own; on bare metal, one
-/// that spreads by `hash`.
+#[cfg(feature = "std")]
+impl Drop for Lane {
+    fn drop(&mut self) {
+        *Self::free() |= 1 << self.0;
+    }
+}
+
+/// On bare metal nothing tells one thread from another, and none has a lane.
 #[cfg(not(feature = "std"))]
-#[inline]
-pub(crate) const fn lane(hash: u64) -> usize {
-    (hash >> 32) as usize
+pub(crate) struct Lane;
+
+#[cfg(not(feature = "std"))]
+impl Lane {
+    pub(crate) const fn of_this_thread() -> Option<usize> {
+        None
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn no_two_living_threads_have_the_same_lane() {
+        let lanes = std::sync::Mutex::new(Vec::new());
+        let barrier = std::sync::Barrier::new(2 * LANES);
+        // Twice, so that what the first threads gave back is given out again.
+        for _ in 0..2 {
+            lanes.lock().unwrap().clear();
+            std::thread::scope(|scope| {
+                for _ in 0..2 * LANES {
+                    scope.spawn(|| {
+                        let lane = Lane::of_this_thread();
+                        assert_eq!(Lane::of_this_thread(), lane);
+                        barrier.wait();
+                        lanes.lock().unwrap().extend(lane);
+                        barrier.wait();
+                    });
+                }
+            });
+            let mut lanes = lanes.lock().unwrap();
+            lanes.sort_unstable();
+            assert!(lanes.iter().all(|&lane| lane < LANES));
+            assert!(lanes.windows(2).all(|pair| pair[0] < pair[1]));
+            assert!(!lanes.is_empty());
+        }
+    }
 }

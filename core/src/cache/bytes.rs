@@ -32,28 +32,43 @@ impl Bytes {
     /// Up to this many bytes need no memory of their own. With it, a `Bytes` is as large as a cache line.
     pub const IN_PLACE: usize = 62;
 
+    const EMPTY: Self = Self(Repr::Small {
+        len: 0,
+        bytes: [0; Self::IN_PLACE],
+    });
+
     /// A copy of `bytes`.
-    #[inline]
     pub(super) fn copy(bytes: &[u8]) -> Self {
-        let mut small = [0; Self::IN_PLACE];
-        match small.get_mut(..bytes.len()) {
-            Some(place) => {
-                place.copy_from_slice(bytes);
-                Self(Repr::Small {
-                    len: bytes.len() as u8,
-                    bytes: small,
-                })
-            }
-            None => Self(Repr::Shared(bytes.into())),
+        let mut copy = Self::EMPTY;
+        copy.fill(bytes);
+        copy
+    }
+
+    /// Becomes a copy of `bytes`, where it is: moving 64 bytes that were just written in pieces costs more than writing
+    /// them.
+    #[inline]
+    fn fill(&mut self, bytes: &[u8]) {
+        if let Repr::Small { len, bytes: small } = &mut self.0
+            && let Some(place) = small.get_mut(..bytes.len())
+        {
+            place.copy_from_slice(bytes);
+            *len = bytes.len() as u8;
+        } else {
+            self.0 = Repr::Shared(bytes.into());
         }
     }
 
-    /// What the store holds, large values shared with it.
+    /// Puts what the store holds into `to`, large values shared with it.
     #[inline]
-    pub(super) fn of(data: &Data<'_>) -> Self {
+    pub(super) fn take(data: Option<&Data<'_>>, to: &mut Option<Self>) {
+        let Some(data) = data else {
+            *to = None;
+            return;
+        };
+        let to = to.insert(Self::EMPTY);
         match data {
-            Data::Inline(bytes) => Self::copy(bytes),
-            Data::Blob(blob) => Self(Repr::Blob((*blob).clone())),
+            Data::Inline(bytes) => to.fill(bytes),
+            Data::Blob(blob) => to.0 = Repr::Blob((*blob).clone()),
         }
     }
 }

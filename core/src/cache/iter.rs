@@ -69,7 +69,9 @@ impl Iter<'_> {
             &mut { SLICE },
             now,
             |_, key, item| {
-                slice.push((Bytes::copy(key), Bytes::of(&item.data)));
+                let mut value = None;
+                Bytes::take(Some(&item.data), &mut value);
+                slice.extend(value.map(|value| (Bytes::copy(key), value)));
                 true
             },
         );

@@ -70,18 +70,18 @@ impl Cache {
         load: impl FnOnce() -> Result<V, E>,
     ) -> Result<Bytes, E> {
         let key = self.store.key(key.as_ref());
-        let mut found = self.look_up(&key, Bytes::of);
-        self.counters.count(key.hash(), found.is_some());
+        let mut found = self.find(&key);
+        self.counters.count(found.is_some());
         loop {
             if let Some(value) = found {
                 return Ok(value);
             }
             match self.flights.board(&key) {
                 Boarding::Passenger(Some(value)) => return Ok(value),
-                Boarding::Passenger(None) => found = self.look_up(&key, Bytes::of),
+                Boarding::Passenger(None) => found = self.find(&key),
                 Boarding::Pilot(pilot) => {
                     // Another may have landed between the look and the boarding.
-                    if let Some(value) = self.look_up(&key, Bytes::of) {
+                    if let Some(value) = self.find(&key) {
                         pilot.land(value.clone());
                         return Ok(value);
                     }
@@ -99,7 +99,7 @@ impl Cache {
         pilot: Option<Pilot<'_>>,
         load: impl FnOnce() -> Result<V, E>,
     ) -> Result<Bytes, E> {
-        self.counters.count_load(key.hash());
+        self.counters.count_load();
         let loaded = load()?.into();
         let (data, value) = if loaded.len() < Blob::MIN {
             (NewData::Bytes(&loaded), Bytes::copy(&loaded))
@@ -111,7 +111,7 @@ impl Cache {
         let stored = self.put(key, data, how.ttl, |exists| !overtaken() && !exists());
         let value = match stored {
             // Someone else put a value in, or the key was removed.
-            Ok(false) if !overtaken() => self.look_up(key, Bytes::of).unwrap_or(value),
+            Ok(false) if !overtaken() => self.find(key).unwrap_or(value),
             _ => value,
         };
         if let Some(pilot) = pilot {

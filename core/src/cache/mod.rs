@@ -130,9 +130,22 @@ impl Cache {
     /// The value of `key`: a copy, or from 1 KiB on the very bytes in the cache.
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Bytes> {
-        let key = self.store.key(key.as_ref());
-        let found = self.look_up(&key, Bytes::of);
-        self.counters.count(key.hash(), found.is_some());
+        self.get_bytes(key.as_ref())
+    }
+
+    /// [`get`](Self::get), compiled once.
+    fn get_bytes(&self, key: &[u8]) -> Option<Bytes> {
+        let key = self.store.key(key);
+        let mut found = None;
+        let hit = self.look_up(&key, |data| Bytes::take(data, &mut found));
+        self.counters.count(hit);
+        found
+    }
+
+    /// The same, not counted.
+    fn find(&self, key: &Key<'_>) -> Option<Bytes> {
+        let mut found = None;
+        self.look_up(key, |data| Bytes::take(data, &mut found));
         found
     }
 
@@ -155,53 +168,58 @@ impl Cache {
         let start = to.len();
         // What could be copied under the lock gets its room before.
         to.reserve(crate::Blob::MIN);
+        let mut large = None;
         let found = self.look_up(&key, |data| {
             to.truncate(start);
+            large = None;
             match data {
-                Data::Inline(bytes) => {
-                    to.extend_from_slice(bytes);
-                    None
-                }
-                Data::Blob(blob) => Some((*blob).clone()),
+                Some(Data::Inline(bytes)) => to.extend_from_slice(bytes),
+                Some(Data::Blob(blob)) => large = Some((*blob).clone()),
+                None => (),
             }
         });
-        if found.is_none() {
-            to.truncate(start);
+        if let Some(blob) = large {
+            to.extend_from_slice(&blob);
         }
-        if let Some(Some(blob)) = &found {
-            to.extend_from_slice(blob);
-        }
-        self.counters.count(key.hash(), found.is_some());
-        found.is_some()
+        self.counters.count(found);
+        found
     }
 
-    /// What `take` makes of the value of `key`. It runs under the shard's lock, perhaps twice.
+    /// Lets `take` have the value of `key`, and tells whether there is one. `take` runs under the shard's lock; with
+    /// `None`, which is to say that what it took does not count, outside of it.
     ///
-    /// The clock is asked only where the entry has a time to live, and after the lock: most reads know no time. An
-    /// entry that turns out to have ended may have been replaced since; so the second look is at a known time.
+    /// The clock is asked only where the entry has a time to live, and after the lock: most reads know no time.
     #[inline]
-    fn look_up<T>(&self, key: &Key<'_>, mut take: impl FnMut(&Data<'_>) -> T) -> Option<T> {
+    fn look_up(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Data<'_>>)) -> bool {
+        self.store.prefetch_index(key.hash());
         let shard = self.store.lock(self.store.shard_of(key));
-        let item = shard.get(key, Millis(0))?;
-        let (expires, taken) = (item.expires, take(&item.data));
-        drop(shard);
-        let Some(expires) = expires else {
-            return Some(taken);
+        let Some(item) = shard.get(key, Millis(0)) else {
+            return false;
         };
+        take(Some(&item.data));
+        let expires = item.expires;
+        drop(shard);
+        expires.is_none_or(|expires| self.now() < expires || self.look_again(key, take))
+    }
+
+    /// The look-up of an entry that has ended by now. It may have been replaced since; so this look is at a known time.
+    #[cold]
+    fn look_again(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Data<'_>>)) -> bool {
+        take(None);
         let now = self.now();
-        if now < expires {
-            return Some(taken);
-        }
-        drop(taken);
         let shard = self.store.lock(self.store.shard_of(key));
-        shard.get(key, now).map(|item| take(&item.data))
+        let item = shard.get(key, now);
+        if let Some(item) = &item {
+            take(Some(&item.data));
+        }
+        item.is_some()
     }
 
     /// Whether there is an entry of `key`. Counts neither as a hit nor as a miss.
     #[must_use]
     pub fn contains(&self, key: impl AsRef<[u8]>) -> bool {
         let key = self.store.key(key.as_ref());
-        self.look_up(&key, |_| ()).is_some()
+        self.look_up(&key, |_| ())
     }
 
     /// How long the entry of `key` has yet to live; `None` where there is none.
