@@ -5,13 +5,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::command::{Command, Error, Flags};
-use crate::eviction::Eviction;
 use crate::protocol::{Dialect, Span};
 use crate::reply::{Reply, Wire};
 use crate::service::Service;
 use crate::session::{Budget, Client};
 use crate::stats::Counters;
-use crate::store::{Committed, Effect, Item, Key, Shard, Store};
+use crate::store::{Committed, Effect, Item, Key, Room, Search, Shard, Store};
 use crate::sync::Guard;
 use crate::{Millis, Output};
 
@@ -107,6 +106,27 @@ pub trait Continue: Send {
     /// Bytes of memory that it has gathered, where that may be much.
     fn memory(&self) -> usize {
         0
+    }
+}
+
+/// A command that waits for room, or its rest once it had it.
+struct Write {
+    search: Search,
+    rest: Option<Box<dyn Continue>>,
+}
+
+impl Continue for Write {
+    fn resume(&mut self, exec: &mut Exec<'_>, args: &Args<'_>) -> bool {
+        if let Some(rest) = &mut self.rest {
+            return rest.resume(exec, args);
+        }
+        let outcome = match exec.make_room(&mut self.search) {
+            Room::Made => (exec.command.run)(exec, args),
+            Room::None => Err(Error::OutOfMemory),
+            Room::Later => return false,
+        };
+        self.rest = exec.finish(outcome);
+        self.rest.is_none()
     }
 }
 
@@ -220,10 +240,18 @@ impl<'a> Exec<'a> {
     /// Runs the command from its start; returns what is left of it where the budget did not last.
     pub(crate) fn run(&mut self, args: &Args<'_>) -> Option<Box<dyn Continue>> {
         self.budget.spend(2 + args.len() / 4);
-        match self
-            .admit(args)
-            .and_then(|()| (self.command.run)(self, args))
-        {
+        let admitted = self.command.admit(args, self.client.authenticated);
+        let outcome = match admitted {
+            Ok(()) if self.command.flags.has(Flags::DENY_OOM) => self.write(args),
+            Ok(()) => (self.command.run)(self, args),
+            Err(error) => Err(error),
+        };
+        self.finish(outcome)
+    }
+
+    /// Replies with an error where there was one; returns what is left to do.
+    fn finish(&mut self, outcome: Outcome) -> Option<Box<dyn Continue>> {
+        match outcome {
             Ok(Step::Done) => None,
             Ok(Step::More(rest)) => Some(rest),
             Err(error) => {
@@ -233,24 +261,25 @@ impl<'a> Exec<'a> {
         }
     }
 
-    /// Whether the request may run.
-    ///
-    /// # Errors
-    /// What [`Command::admit`] finds; [`Error::OutOfMemory`] where the command may need memory and the bound is reached
-    /// without anything that may go, or the request alone passes the bound.
+    /// Runs a command that may need memory, once there is room for it.
     #[inline]
-    fn admit(&self, args: &Args<'_>) -> Result<(), Error> {
-        self.command.admit(args, self.client.authenticated)?;
-        if self.command.flags.has(Flags::DENY_OOM) {
-            let service = self.service;
-            let bound = service.settings.max_memory();
-            let full =
-                service.settings.eviction() == Eviction::None && service.ledger().used() >= bound;
-            if full || args.bytes() as u64 >= bound {
-                return Err(Error::OutOfMemory);
-            }
+    fn write(&mut self, args: &Args<'_>) -> Outcome {
+        /// Bytes that an entry takes beyond its key and value.
+        const OVERHEAD: usize = 64;
+        let need = (args.bytes() + OVERHEAD) as u64;
+        if need > self.service.settings.max_memory() {
+            return Err(Error::OutOfMemory);
         }
-        Ok(())
+        let mut search = Search::for_write(need);
+        match self.make_room(&mut search) {
+            Room::Made => (self.command.run)(self, args),
+            Room::None => Err(Error::OutOfMemory),
+            Room::Later => Ok(Step::More(Box::new(Write { search, rest: None }))),
+        }
+    }
+
+    fn make_room(&mut self, search: &mut Search) -> Room {
+        self.service.make_room(search, self.now, self.budget)
     }
 
     /// Replies with an error, in the words of the request's language.
@@ -311,10 +340,17 @@ impl<'k> Shards<'_, 'k> {
             .expect("the shard of a declared key is locked")
     }
 
-    /// The value of a declared key.
+    /// The value of a declared key, which was asked for.
     #[must_use]
-    pub fn get(&self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
-        self.guards[self.place(key)].get(key, now)
+    pub fn get(&mut self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
+        let place = self.place(key);
+        self.guards[place].get(key, now)
+    }
+
+    /// The value of a declared key, without consequences for eviction.
+    #[must_use]
+    pub fn peek(&self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
+        self.guards[self.place(key)].peek(key, now)
     }
 
     /// Changes a declared key; returns whether it existed before.

@@ -116,8 +116,15 @@ impl Charge {
         self.bytes = bytes;
     }
 
+    /// Where it is charged.
+    #[must_use]
+    pub const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
     /// Bytes held.
     #[must_use]
+    #[inline]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }

@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::Millis;
+use crate::eviction::Eviction;
 use crate::facts::{Fact, Gauges, Tell};
 use crate::ledger::Ledger;
 use crate::session::{Budget, Session};
 use crate::settings::Settings;
 use crate::stats::{Counters, Totals};
-use crate::store::{Census, Store};
+use crate::store::{self, Census, Room, Search, Store};
 use crate::sync::Mutex;
 
 /// What a service is made from. Everything that only the host can know is a field here.
@@ -102,10 +103,16 @@ impl Service {
     /// A new server with an empty store.
     #[must_use]
     pub fn new(options: Options) -> Arc<Self> {
+        let ledger = Arc::default();
         Arc::new(Self {
-            store: Store::new(options.shards, options.seed),
+            store: Store::new(&store::Options {
+                shards: options.shards,
+                seed: options.seed,
+                ledger: Arc::clone(&ledger),
+                ..store::Options::default()
+            }),
             settings: options.settings,
-            ledger: Arc::default(),
+            ledger,
             started: options.started,
             facts: options.facts,
             gauges: options.gauges,
@@ -180,9 +187,25 @@ impl Service {
         self.connections.fetch_sub(1, Relaxed);
     }
 
-    /// Housekeeping within a budget: removes expired entries, frees what a flush left. Returns when to call next; `None`
-    /// where nothing is left to do until a command changes that.
-    pub fn tick(&self, now: Millis, budget: Budget) -> Option<Millis> {
+    /// Whether `need` more bytes can be had under the bound on memory; where there is a policy, entries go for them.
+    #[inline]
+    pub(crate) fn make_room(&self, search: &mut Search, now: Millis, budget: &mut Budget) -> Room {
+        let bound = self.settings.max_memory();
+        if self.store.has_room(search.need(), bound) {
+            return Room::Made;
+        }
+        match self.settings.eviction() {
+            Eviction::None => Room::None,
+            eviction => self.store.make_room(search, bound, eviction, now, budget),
+        }
+    }
+
+    /// Housekeeping within a budget: evicts down to the bound on memory, removes expired entries, frees what a flush left.
+    /// Returns when to call next; `None` where nothing is left to do until a command changes that.
+    pub fn tick(&self, now: Millis, mut budget: Budget) -> Option<Millis> {
+        if self.make_room(&mut Search::for_all(), now, &mut budget) == Room::Later {
+            return Some(now);
+        }
         self.store.tick(now, budget)
     }
 

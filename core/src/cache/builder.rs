@@ -7,7 +7,7 @@ use core::sync::atomic::AtomicU64;
 use super::counters::Counters;
 use super::flight::Flights;
 use super::{Cache, Clock};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Settings of a [`Cache`] that is to be made. Made by [`Cache::builder`].
 pub struct Builder {
@@ -88,7 +88,11 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Cache {
         Cache {
-            store: Store::new(self.shards, self.seed),
+            store: Store::new(&store::Options {
+                shards: self.shards,
+                seed: self.seed,
+                ..store::Options::default()
+            }),
             clock: self.clock,
             counters: Counters::default(),
             flights: Flights::new(),

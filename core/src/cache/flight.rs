@@ -142,11 +142,19 @@ impl Drop for Pilot<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Options;
+
+    fn store() -> Store {
+        Store::new(&Options {
+            shards: 1,
+            ..Options::default()
+        })
+    }
     use crate::store::Store;
 
     #[test]
     fn whoever_boards_first_flies_and_an_unlanded_flight_is_over() {
-        let (store, flights) = (Store::new(1, 0), Flights::new());
+        let (store, flights) = (store(), Flights::new());
         let key = store.key(b"a");
         let Boarding::Pilot(first) = flights.board(&key) else {
             panic!("the first aboard is the pilot");
@@ -165,7 +173,7 @@ mod tests {
 
     #[test]
     fn only_the_key_that_is_removed_is_overtaken() {
-        let (store, flights) = (Store::new(1, 0), Flights::new());
+        let (store, flights) = (store(), Flights::new());
         let pilot = |key: &[u8]| match flights.board(&store.key(key)) {
             Boarding::Pilot(pilot) => pilot,
             _ => panic!("nobody else loads the key"),

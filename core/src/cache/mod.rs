@@ -192,7 +192,7 @@ impl Cache {
     #[inline]
     fn look_up(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Data<'_>>)) -> bool {
         self.store.prefetch_index(key.hash());
-        let shard = self.store.lock(self.store.shard_of(key));
+        let mut shard = self.store.lock(self.store.shard_of(key));
         let Some(item) = shard.get(key, Millis(0)) else {
             return false;
         };
@@ -207,7 +207,7 @@ impl Cache {
     fn look_again(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Data<'_>>)) -> bool {
         take(None);
         let now = self.now();
-        let shard = self.store.lock(self.store.shard_of(key));
+        let mut shard = self.store.lock(self.store.shard_of(key));
         let item = shard.get(key, now);
         if let Some(item) = &item {
             take(Some(&item.data));
@@ -228,7 +228,7 @@ impl Cache {
         let key = self.store.key(key.as_ref());
         let now = self.now();
         let shard = self.store.lock(self.store.shard_of(&key));
-        let expires = shard.get(&key, now)?.expires;
+        let expires = shard.peek(&key, now)?.expires;
         Some(expires.map_or(Ttl::Unlimited, |expires| {
             Ttl::Left(Duration::from_millis(expires.since(now)))
         }))
@@ -300,7 +300,7 @@ impl Cache {
         let now = self.now();
         let expires = ttl.map(|ttl| now.plus_duration(ttl));
         let mut shard = self.store.lock(self.store.shard_of(key));
-        if !condition(&|| shard.get(key, now).is_some()) {
+        if !condition(&|| shard.peek(key, now).is_some()) {
             return Ok(false);
         }
         let effect = Effect::Set {

@@ -12,6 +12,14 @@ use crate::{Blob, Millis};
 
 pub(super) fn exists(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     each(exec, args, |exec, shards, index| {
+        let found = shards.peek(&shards.key(index), exec.now).is_some();
+        exec.count_read(found);
+        found
+    })
+}
+
+pub(super) fn touch(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
+    each(exec, args, |exec, shards, index| {
         let found = shards.get(&shards.key(index), exec.now).is_some();
         exec.count_read(found);
         found
@@ -88,7 +96,7 @@ impl Continue for Each {
 /// TYPE.
 pub(super) fn kind(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let kind = exec.shard(&key).get(&key, exec.now).map(|item| item.kind);
+    let kind = exec.shard(&key).peek(&key, exec.now).map(|item| item.kind);
     exec.count_read(kind.is_some());
     let name = match (kind, exec.is_text()) {
         (None, _) => "none",
@@ -108,9 +116,9 @@ fn rename_to(exec: &Exec<'_>, args: &Args<'_>, only_new: bool) -> Result<bool, E
     let mut shards = exec.shards(args);
     let (from, to) = (shards.key(0), shards.key(1));
     let item = shards
-        .get(&from, exec.now)
+        .peek(&from, exec.now)
         .ok_or(Error::Other("ERR no such key"))?;
-    if only_new && shards.get(&to, exec.now).is_some() {
+    if only_new && shards.peek(&to, exec.now).is_some() {
         return Ok(false);
     }
     if from.bytes() == to.bytes() {
@@ -206,7 +214,7 @@ fn expire_at(exec: &mut Exec<'_>, args: &Args<'_>, clock: Clock) -> Outcome {
         .ok_or_else(|| options::invalid_expire(exec))?;
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let item = shard.get(&key, exec.now);
+    let item = shard.peek(&key, exec.now);
     let changed = item.is_some_and(|item| condition.allows(item.expires, moment));
     if changed {
         let end = u64::try_from(moment)
@@ -258,7 +266,7 @@ fn end_of_life(
     let key = exec.key(args);
     let expires = exec
         .shard(&key)
-        .get(&key, exec.now)
+        .peek(&key, exec.now)
         .map(|item| item.expires);
     exec.count_read(expires.is_some());
     let number = match expires {
@@ -293,7 +301,7 @@ pub(super) fn pexpiretime(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 pub(super) fn persist(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let expires = shard.get(&key, exec.now).map(|item| item.expires);
+    let expires = shard.peek(&key, exec.now).map(|item| item.expires);
     if let Some(Some(_)) = expires {
         exec.commit(shard, &key, Effect::Expire(None));
     } else {

@@ -15,7 +15,7 @@ const BATCH: usize = 64;
 
 pub(super) fn hget(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::Object, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     let data = item.map(|item| item.data);
@@ -37,7 +37,7 @@ fn put_field(reply: &mut Reply<'_>, data: Option<Data<'_>>, field: &[u8]) -> usi
 
 pub(super) fn hmget(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::Object, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     let data = item.map(|item| item.data);
@@ -97,7 +97,7 @@ impl Continue for Hmget {
 /// Replies with what `view` shows of an object; with nothing of it where the key is absent.
 fn all(exec: &mut Exec<'_>, args: &Args<'_>, view: View) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::Object, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     match item {
@@ -122,7 +122,7 @@ pub(super) fn hvals(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 
 pub(super) fn hlen(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::Object, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     let len = item.map_or(0, |item| Object::new(item.data.bytes()).len());
@@ -132,7 +132,7 @@ pub(super) fn hlen(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 
 pub(super) fn hexists(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::Object, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     let exists = item.is_some_and(|item| Object::new(item.data.bytes()).get(args.get(2)).is_some());

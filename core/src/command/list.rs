@@ -10,7 +10,7 @@ use crate::store::packed::Array;
 
 pub(super) fn llen(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::Array, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     let len = item.map_or(0, |item| Array::new(item.data.bytes()).len());
@@ -20,7 +20,7 @@ pub(super) fn llen(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 
 pub(super) fn lindex(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::Array, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     let Some(item) = item else {
@@ -49,7 +49,7 @@ pub(super) fn lindex(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 pub(super) fn lrange(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let (first, last) = (args.integer(2)?, args.integer(3)?);
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::Array, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     let Some(item) = item else {

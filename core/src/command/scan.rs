@@ -90,7 +90,7 @@ pub(super) fn keys(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let pattern = pattern(args);
     if !pattern.iter().any(|byte| b"*?[\\".contains(byte)) {
         let key = exec.store().key(pattern);
-        let found = exec.shard(&key).get(&key, exec.now).is_some();
+        let found = exec.shard(&key).peek(&key, exec.now).is_some();
         let mut reply = exec.reply();
         reply.words(usize::from(found), Keys::NONE);
         if found {
@@ -134,7 +134,7 @@ struct Keys {
     /// The shard that is being walked, and the place in it.
     shard: usize,
     at: Position,
-    /// The head of the shard when the walk of it began, or when the walk came to the head that was noted before.
+    /// The head of the queue that the walk is in, when it came there, or to the head that was noted before.
     goal: Position,
     /// Entries of the next slice.
     slice: usize,
@@ -162,7 +162,7 @@ impl Keys {
                 self.batch.push(key);
                 self.batch.bytes.len() < most
             });
-            (next, shard.head())
+            (next, shard.head(next.unwrap_or(self.at)))
         };
         let passed = self.slice - steps;
         let matched = self.report(exec, pattern, first && next.is_none());
@@ -198,7 +198,7 @@ impl Keys {
     /// Goes on in the same shard. Whoever rewrites entries faster than they are walked drives the head before the walk
     /// for ever; so each time the walk comes to where the head was, its slices double.
     fn go_on(&mut self, first: bool, next: Position, head: Position) {
-        if first {
+        if first || !next.is_beside(self.goal) {
             self.goal = head;
         } else if next >= self.goal {
             self.goal = head;

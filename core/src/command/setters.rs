@@ -85,7 +85,7 @@ pub(super) fn set_if_absent(
 ) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let absent = shard.get(&key, exec.now).is_none();
+    let absent = shard.peek(&key, exec.now).is_none();
     if absent {
         exec.commit(
             shard,
@@ -123,7 +123,7 @@ pub(super) fn setxnx(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 
 pub(super) fn fetch(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = shard.get(&key, exec.now);
     exec.count_read(item.is_some());
     match item {

@@ -16,7 +16,7 @@ pub(super) const TOGETHER: usize = 256;
 
 pub(super) fn get(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = shard.get(&key, exec.now);
     exec.count_read(item.is_some());
     match item {
@@ -108,7 +108,7 @@ pub(super) fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         exec.reply().ok();
         return Ok(Step::Done);
     }
-    let old = shard.get(&key, exec.now);
+    let old = shard.peek(&key, exec.now);
     if options.get {
         exec.count_read(old.is_some());
         send_or_null(exec, of_kind(Kind::String, old)?);
@@ -194,7 +194,7 @@ fn get_and(
     effect: impl FnOnce(&Exec<'_>) -> Result<Option<Effect<'static>>, Error>,
 ) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
     exec.count_read(old.is_some());
     let effect = if old.is_some() { effect(exec)? } else { None };
@@ -209,7 +209,7 @@ pub(super) fn getset(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
     let data = NewData::copy(args.get(2));
     let shard = exec.shard(&key);
-    let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
+    let old = of_kind(Kind::String, shard.peek(&key, exec.now))?;
     exec.count_read(old.is_some());
     send_or_null(exec, old);
     exec.commit(
@@ -272,7 +272,7 @@ impl Continue for Mget {
             let keys = (self.next..end)
                 .map(|index| exec.store().key(args.get(index)))
                 .collect();
-            let shards = exec.lock(keys);
+            let mut shards = exec.lock(keys);
             let mut reply = Reply::resume(exec.output, wire, core::mem::take(&mut self.nesting));
             let mut hits = 0;
             for index in 0..shards.len() {
@@ -314,7 +314,8 @@ fn set_many(exec: &mut Exec<'_>, args: &Args<'_>, only_new: bool) -> Result<bool
     exec.budget.spend(args.len());
     let data: Vec<_> = args.from(2).step_by(2).map(NewData::copy).collect();
     let mut shards = exec.shards(args);
-    if only_new && (0..shards.len()).any(|index| shards.get(&shards.key(index), exec.now).is_some())
+    if only_new
+        && (0..shards.len()).any(|index| shards.peek(&shards.key(index), exec.now).is_some())
     {
         return Ok(false);
     }
@@ -342,7 +343,8 @@ fn patch(
 ) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let old = of_kind(Kind::String, shard.get(&key, exec.now))?.map(|item| item.data.bytes().len());
+    let old =
+        of_kind(Kind::String, shard.peek(&key, exec.now))?.map(|item| item.data.bytes().len());
     let mut len = old.unwrap_or(0);
     if let Some(offset) = offset(old) {
         if offset.saturating_add(bytes.len()) > limits::MAX_STRING {
@@ -374,7 +376,7 @@ pub(super) fn setrange(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 
 pub(super) fn strlen(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::String, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     exec.reply()
@@ -385,7 +387,7 @@ pub(super) fn strlen(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 pub(super) fn getrange(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let (first, last) = (args.integer(2)?, args.integer(3)?);
     let key = exec.key(args);
-    let shard = exec.shard(&key);
+    let mut shard = exec.shard(&key);
     let item = of_kind(Kind::String, shard.get(&key, exec.now))?;
     exec.count_read(item.is_some());
     let Some(item) = item else {
@@ -425,7 +427,7 @@ pub(super) fn range(first: i64, last: i64, len: usize) -> core::ops::Range<usize
 fn add(exec: &mut Exec<'_>, args: &Args<'_>, by: i64) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
+    let old = of_kind(Kind::String, shard.peek(&key, exec.now))?;
     let number = match &old {
         Some(item) => number::parse_i64(item.data.bytes()).ok_or(Error::NotInteger)?,
         None => 0,
@@ -472,7 +474,7 @@ pub(super) fn decrby(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 pub(super) fn incrbyfloat(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
     let shard = exec.shard(&key);
-    let old = of_kind(Kind::String, shard.get(&key, exec.now))?;
+    let old = of_kind(Kind::String, shard.peek(&key, exec.now))?;
     let parse = |text| LongDouble::parse(text).ok_or(Error::NotFloat);
     let number = parse(old.map_or(b"0", |item| item.data.bytes()))?;
     let sum = number.checked_add(parse(args.get(2))?);

@@ -67,7 +67,7 @@ const GENERIC: &[Row] = &[
     ("type", 2, READ_FAST, Keys::ONE, generic::kind, "key", "Returns the type of a value"),
     ("del", -2, WRITE, Keys::ALL, generic::del, "key [key ...]", "Deletes keys"),
     ("unlink", -2, WRITE_FAST, Keys::ALL, generic::del, "key [key ...]", "Deletes keys"),
-    ("touch", -2, READ_FAST, Keys::ALL, generic::exists, "key [key ...]", "Counts which of the keys exist, as a use of them"),
+    ("touch", -2, READ_FAST, Keys::ALL, generic::touch, "key [key ...]", "Counts which of the keys exist, as a use of them"),
     ("rename", 3, WRITE, Keys::TWO, generic::rename, "key newkey", "Renames a key, replacing the other"),
     ("renamenx", 3, WRITE_FAST, Keys::TWO, generic::renamenx, "key newkey", "Renames a key unless the other exists"),
     ("expire", -3, WRITE_FAST, Keys::ONE, generic::expire, "key seconds [NX | XX | GT | LT]", "Sets the time to live"),

@@ -53,8 +53,13 @@ pub struct Item<'a> {
     pub data: Data<'a>,
 }
 
-/// Bits of the meta byte.
+/// Bits of the meta byte. A read changes this byte only, and no more once both counts are full.
 const DEAD: u8 = 0x80;
+/// Reads that give the entry another round when the hand of its queue comes by: see `evict.rs`.
+const CLOCK: u8 = 0b0011;
+/// Reads that the history was not told of yet.
+const COUNT: u8 = 0b1100;
+const ONE_COUNT: u8 = 0b0100;
 
 /// Bits of the flags byte.
 const KIND: u8 = 0b0000_0011;
@@ -142,6 +147,21 @@ impl Header {
     #[inline]
     pub(super) const fn dead(&self) -> bool {
         self.meta & DEAD != 0
+    }
+
+    /// Reads that give the entry another round, 3 at most.
+    pub(super) const fn clock(&self) -> u8 {
+        self.meta & CLOCK
+    }
+
+    /// The meta byte of an entry that takes this one's place: what is known of reads goes on.
+    pub(super) const fn reads(&self) -> u8 {
+        self.meta & (CLOCK | COUNT)
+    }
+
+    /// Reads that the history was not told of yet, 3 at most.
+    pub(super) const fn count(&self) -> u8 {
+        (self.meta & COUNT) / ONE_COUNT
     }
 
     #[inline]
@@ -294,6 +314,27 @@ fn same(stored: &[u8], key: &[u8]) -> bool {
     }
 }
 
+/// Notes that the entry at the start of `bytes` was asked for.
+#[inline]
+pub(super) fn touch(bytes: &mut [u8]) {
+    let meta = bytes[0];
+    let mut touched = meta;
+    if meta & CLOCK != CLOCK {
+        touched += 1;
+    }
+    if meta & COUNT != COUNT {
+        touched += ONE_COUNT;
+    }
+    if touched != meta {
+        bytes[0] = touched;
+    }
+}
+
+/// Sets the rounds that the entry at the start of `bytes` has left, and that the history knows of its reads.
+pub(super) fn wind(bytes: &mut [u8], clock: u8) {
+    bytes[0] = bytes[0] & !(CLOCK | COUNT) | clock.min(CLOCK);
+}
+
 /// Marks the entry at the start of `bytes` as dead.
 pub(super) fn kill(bytes: &mut [u8]) {
     bytes[0] |= DEAD;
@@ -371,7 +412,8 @@ pub(super) fn write(
         put_expiry(&mut to[at..], expires);
         at += expiry_len(expires);
     }
-    to[0] = 0;
+    // To be stored is to have been asked for once.
+    to[0] = ONE_COUNT;
     to[1] = flags;
     to[at..at + key.len()].copy_from_slice(key);
     at += key.len();

@@ -112,6 +112,8 @@ pub(super) struct Index {
     first: Table,
     depth: u32,
     len: usize,
+    /// Bytes of memory.
+    memory: usize,
     /// By the low `depth` directory bits of the hash: the number of a table. Empty while there is one.
     directory: Vec<u32>,
     /// Table 1 and so on.
@@ -132,6 +134,7 @@ impl Index {
             first,
             depth: 0,
             len: 0,
+            memory: 0,
             directory: Vec::new(),
             more: Vec::new(),
             notice,
@@ -184,7 +187,14 @@ impl Index {
         core::iter::once(&self.first).chain(&self.more)
     }
 
-    fn publish(&self) {
+    /// To be called when a table has changed its place or size.
+    fn publish(&mut self) {
+        self.memory = self.directory.capacity() * size_of::<u32>()
+            + self.more.capacity() * size_of::<Table>()
+            + self
+                .tables()
+                .map(|table| table.slots.allocation_size())
+                .sum::<usize>();
         self.notice.publish(if self.more.is_empty() {
             Some(&self.first)
         } else {
@@ -374,13 +384,9 @@ impl Index {
     }
 
     /// Bytes of memory.
-    pub(super) fn memory(&self) -> usize {
-        self.directory.capacity() * size_of::<u32>()
-            + self.more.capacity() * size_of::<Table>()
-            + self
-                .tables()
-                .map(|table| table.slots.allocation_size())
-                .sum::<usize>()
+    #[inline]
+    pub(super) const fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Checks the directory, and calls `check` with every handle and whether it stands in the table of that hash.

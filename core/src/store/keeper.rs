@@ -37,7 +37,7 @@ impl Store {
     /// Does a bounded piece of housekeeping. Returns when there is more to do; `None` where nothing is left to do until
     /// a command changes that.
     pub fn tick(&self, now: Millis, mut budget: Budget) -> Option<Millis> {
-        if self.free_one(&mut budget) {
+        if self.free_one(&mut budget) > 0 {
             return Some(now);
         }
         let mut round = self.round.lock();
@@ -74,13 +74,13 @@ impl Store {
 
     /// Frees all that flushes have put aside.
     pub(crate) fn free_flushed(&self) {
-        while self.free_one(&mut Budget::new(0)) {}
+        while self.free_one(&mut Budget::new(0)) > 0 {}
     }
 
-    /// Frees a shard that a flush has put aside, outside every lock; false where there is none.
-    fn free_one(&self, budget: &mut Budget) -> bool {
+    /// Frees a shard that a flush has put aside, outside every lock; returns its bytes, 0 where there is none.
+    pub(super) fn free_one(&self, budget: &mut Budget) -> usize {
         let flushed: Option<Shard> = self.garbage.lock().pop();
         budget.spend(flushed.as_ref().map_or(0, Shard::len) / 10);
-        flushed.is_some()
+        flushed.as_ref().map_or(0, Shard::memory)
     }
 }

@@ -6,8 +6,13 @@
 //! cannot do this: with the size classes of an allocator and 8-byte slots, 43 bytes of data cost 83 to 90, and a
 //! change of sizes strands memory for good.
 //!
-//! Entries only ever move towards the head. So a [`Position`] splits the log into what a walk has seen and what it has
-//! yet to see, and a walk from the oldest position to the newest meets every entry that is present throughout.
+//! The extents stand in two queues, which eviction works on (see `evict.rs`): new entries go to the head of the Window,
+//! and what has proved itself moves to that of the Main queue. At each tail a hand looks at one entry after the other
+//! and lets it go or moves it to a head; an extent that the hand has passed is empty, and is given back.
+//!
+//! Entries only ever move towards the head of their queue, or from the Window to Main. So a [`Position`] splits the log
+//! into what a walk has seen and what it has yet to see, and a walk through the Window and then through Main, from the
+//! oldest position to the newest, meets every entry that is present throughout.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -27,7 +32,7 @@ pub(super) const EXTENT: usize = 1 << OFFSET_BITS;
 /// Extents that a shard can have: what is left of a 4-byte handle.
 const MAX_EXTENTS: usize = 1 << (32 - OFFSET_BITS);
 
-/// Bytes of the first extents.
+/// Bytes of a queue's first extents.
 const MIN_EXTENT: usize = 1 << 10;
 
 /// An entry larger than this gets an extent of its own. Values are out of line from 1 KiB on, so only entries with huge
@@ -52,17 +57,53 @@ impl Handle {
     }
 }
 
-/// A place in the order in which a shard's entries were written. Never reused: it grows with every extent.
+/// One of the two queues of a shard's extents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Queue {
+    /// New entries.
+    Window,
+    /// Those that were worth keeping.
+    Main,
+}
+
+/// A place in the order in which a walk meets a shard's entries: those of the Window before those of Main, in each the
+/// older before the newer. Never reused: it grows with every extent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
 impl Position {
-    const fn new(sequence: u64, offset: usize) -> Self {
-        Self(sequence << OFFSET_BITS | offset as u64)
+    /// Bits of a position. Of 37 that count extents, none is ever reached: a million a second take a day and a half to
+    /// use up, and write 2 PiB.
+    pub const BITS: u32 = 52;
+
+    /// The bit that stands for Main.
+    const MAIN: u64 = 1 << (Self::BITS - 1);
+
+    const fn new(queue: Queue, sequence: u64, offset: usize) -> Self {
+        let queue = match queue {
+            Queue::Window => 0,
+            Queue::Main => Self::MAIN,
+        };
+        Self(queue | sequence << OFFSET_BITS | offset as u64)
+    }
+
+    /// The queue that the position is in.
+    pub(super) const fn queue(self) -> Queue {
+        if self.0 & Self::MAIN == 0 {
+            Queue::Window
+        } else {
+            Queue::Main
+        }
+    }
+
+    /// Whether a walk meets both places in the same queue.
+    #[must_use]
+    pub fn is_beside(self, other: Self) -> bool {
+        self.queue() == other.queue()
     }
 
     const fn sequence(self) -> u64 {
-        self.0 >> OFFSET_BITS
+        (self.0 & (Self::MAIN - 1)) >> OFFSET_BITS
     }
 
     const fn offset(self) -> usize {
@@ -73,23 +114,51 @@ impl Position {
 /// What is known of an extent besides its bytes.
 #[derive(Debug)]
 struct Extent {
-    used: usize,
-    live: usize,
+    used: u32,
+    /// Bytes of live entries, and their number.
+    live: u32,
+    entries: u32,
+    queue: Queue,
     sequence: u64,
 }
 
 impl Extent {
     /// Bytes of dead entries.
     const fn dead(&self) -> usize {
-        self.used - self.live
+        (self.used - self.live) as usize
     }
 
     /// The position of an offset in this extent, up to its very end.
     const fn position(&self, offset: usize) -> Position {
         if offset < EXTENT {
-            Position::new(self.sequence, offset)
+            Position::new(self.queue, self.sequence, offset)
         } else {
-            Position::new(self.sequence + 1, 0)
+            Position::new(self.queue, self.sequence + 1, 0)
+        }
+    }
+}
+
+/// The extents of one queue.
+#[derive(Debug)]
+struct Line {
+    /// Numbers from the oldest to the head, by ascending sequence.
+    order: VecDeque<u32>,
+    /// An extent and the offset in it up to which the hand has seen that all is dead; meant while that extent is the
+    /// oldest.
+    hand: (u32, u32),
+    /// Live entries.
+    entries: usize,
+    /// Bytes of its extents.
+    total: usize,
+}
+
+impl Line {
+    const fn new() -> Self {
+        Self {
+            order: VecDeque::new(),
+            hand: (0, 0),
+            entries: 0,
+            total: 0,
         }
     }
 }
@@ -102,14 +171,16 @@ pub(super) struct Log {
     /// this, and finds it in the cache more often the smaller it is.
     bytes: Vec<Box<[u8]>>,
     extents: Vec<Extent>,
-    free: Vec<u32>,
-    /// Numbers from the oldest to the head, by ascending sequence.
-    order: VecDeque<u32>,
-    next_sequence: u64,
     /// Bytes of dead entries.
     dead: usize,
     /// Bytes of all extents.
     total: usize,
+    /// Bytes of memory in all.
+    memory: usize,
+    free: Vec<u32>,
+    /// The Window and Main.
+    lines: [Line; 2],
+    next_sequence: u64,
 }
 
 impl Log {
@@ -118,11 +189,12 @@ impl Log {
         Self {
             bytes: Vec::new(),
             extents: Vec::new(),
-            free: Vec::new(),
-            order: VecDeque::new(),
-            next_sequence,
             dead: 0,
             total: 0,
+            memory: 0,
+            free: Vec::new(),
+            lines: [Line::new(), Line::new()],
+            next_sequence,
         }
     }
 
@@ -150,56 +222,73 @@ impl Log {
         &mut self.bytes[handle.extent() as usize][handle.offset()..]
     }
 
-    /// Room for a new entry of `size` bytes; `None` where the shard has no more extents.
-    pub(super) fn append(&mut self, size: usize) -> Option<(Handle, &mut [u8])> {
+    const fn line(&self, queue: Queue) -> &Line {
+        &self.lines[queue as usize]
+    }
+
+    /// The queue of an entry.
+    pub(super) fn queue_of(&self, handle: Handle) -> Queue {
+        self.extents[handle.extent() as usize].queue
+    }
+
+    /// Live entries of a queue.
+    pub(super) const fn entries_in(&self, queue: Queue) -> usize {
+        self.line(queue).entries
+    }
+
+    /// Room for a new entry of `size` bytes at the head of a queue; `None` where the shard has no more extents.
+    pub(super) fn append(&mut self, queue: Queue, size: usize) -> Option<(Handle, &mut [u8])> {
         let number = if size > MAX_SHARED {
-            self.open_alone(size)?
+            self.open_alone(queue, size)?
         } else {
-            self.head_for(size)?
+            self.head_for(queue, size)?
         };
         let extent = &mut self.extents[number as usize];
-        let offset = extent.used;
-        extent.used += size;
-        extent.live += size;
+        let offset = extent.used as usize;
+        extent.used += size as u32;
+        extent.live += size as u32;
+        extent.entries += 1;
+        self.lines[queue as usize].entries += 1;
         Some((
             Handle::new(number, offset),
             &mut self.bytes[number as usize][offset..offset + size],
         ))
     }
 
-    /// The head, or a new one where it has no room.
+    /// The head of a queue, or a new one where it has no room.
     #[inline]
-    fn head_for(&mut self, size: usize) -> Option<u32> {
-        if let Some(&number) = self.order.back() {
-            let used = self.extents[number as usize].used;
+    fn head_for(&mut self, queue: Queue, size: usize) -> Option<u32> {
+        let line = self.line(queue);
+        if let Some(&number) = line.order.back() {
+            let used = self.extents[number as usize].used as usize;
             if used + size + entry::PADDING <= self.bytes[number as usize].len() {
                 return Some(number);
             }
         }
         // An eighth of what is there, so that the unused end of the head is a small part of the whole.
-        let shared = (self.total / 8)
+        let shared = (line.total / 8)
             .next_power_of_two()
             .clamp(MIN_EXTENT, EXTENT);
-        self.open(shared.max(size + entry::PADDING))
+        self.open(queue, shared.max(size + entry::PADDING))
     }
 
     /// An extent for one large entry. It goes before the head, which keeps its room and takes a later sequence: for a
     /// walk, all entries in it have moved.
-    fn open_alone(&mut self, size: usize) -> Option<u32> {
-        let number = self.open(size + entry::PADDING)?;
-        if let Some(before) = self.order.len().checked_sub(2) {
-            let head = self.order[before];
-            self.extents[head as usize].sequence = self.next_sequence;
+    fn open_alone(&mut self, queue: Queue, size: usize) -> Option<u32> {
+        let number = self.open(queue, size + entry::PADDING)?;
+        let order = &mut self.lines[queue as usize].order;
+        if let Some(before) = order.len().checked_sub(2) {
+            self.extents[order[before] as usize].sequence = self.next_sequence;
             self.next_sequence += 1;
-            self.order.swap(before, before + 1);
+            order.swap(before, before + 1);
         }
         Some(number)
     }
 
-    /// A new extent at the end of the order.
-    fn open(&mut self, size: usize) -> Option<u32> {
+    /// A new extent at the end of a queue.
+    fn open(&mut self, queue: Queue, size: usize) -> Option<u32> {
         // Behind the head, an extent goes with its last live entry. One that has none already goes here.
-        if let Some(&head) = self.order.back()
+        if let Some(&head) = self.line(queue).order.back()
             && self.extents[head as usize].live == 0
         {
             self.close(head);
@@ -208,6 +297,8 @@ impl Log {
         let extent = Extent {
             used: 0,
             live: 0,
+            entries: 0,
+            queue,
             sequence: self.next_sequence,
         };
         let number = match self.free.pop() {
@@ -224,9 +315,26 @@ impl Log {
             None => return None,
         };
         self.next_sequence += 1;
+        let line = &mut self.lines[queue as usize];
+        line.order.push_back(number);
+        line.total += size;
         self.total += size;
-        self.order.push_back(number);
+        self.recount();
         Some(number)
+    }
+
+    /// Moves an entry of `size` bytes to the head of a queue; `None` where the shard has no more extents.
+    pub(super) fn relocate(&mut self, old: Handle, size: usize, queue: Queue) -> Option<Handle> {
+        let (new, _) = self.append(queue, size)?;
+        let from = old.offset()..old.offset() + size;
+        let (source, target) = (old.extent() as usize, new.extent() as usize);
+        if source == target {
+            self.bytes[source].copy_within(from, new.offset());
+        } else if let Ok([source, target]) = self.bytes.get_disjoint_mut([source, target]) {
+            target[new.offset()..new.offset() + size].copy_from_slice(&source[from]);
+        }
+        self.kill(old, size);
+        Some(new)
     }
 
     /// Marks an entry of `size` bytes as dead; an extent without a live entry is given back.
@@ -234,9 +342,12 @@ impl Log {
         entry::kill(self.at_mut(handle));
         let number = handle.extent();
         let extent = &mut self.extents[number as usize];
-        extent.live -= size;
+        extent.live -= size as u32;
+        extent.entries -= 1;
         self.dead += size;
-        if extent.live == 0 && self.order.back() != Some(&number) {
+        let line = &mut self.lines[extent.queue as usize];
+        line.entries -= 1;
+        if extent.live == 0 && line.order.back() != Some(&number) {
             self.close(number);
         }
     }
@@ -244,24 +355,83 @@ impl Log {
     /// Gives an extent back.
     fn close(&mut self, number: u32) {
         let extent = &mut self.extents[number as usize];
-        let sequence = extent.sequence;
+        let (queue, sequence) = (extent.queue, extent.sequence);
         self.dead -= extent.dead();
         extent.used = 0;
         extent.live = 0;
-        let bytes = core::mem::take(&mut self.bytes[number as usize]);
-        self.total -= bytes.len();
-        if let Some(place) = self.place(sequence) {
-            self.order.remove(place);
+        let size = core::mem::take(&mut self.bytes[number as usize]).len();
+        self.total -= size;
+        let place = self.place(queue, sequence);
+        let line = &mut self.lines[queue as usize];
+        line.total -= size;
+        if let Some(place) = place {
+            line.order.remove(place);
+        }
+        if line.hand.0 == number {
+            line.hand = (0, 0);
         }
         self.free.push(number);
+        self.recount();
     }
 
-    /// The index in `order` of the first extent of at least this sequence.
-    fn place(&self, sequence: u64) -> Option<usize> {
-        let place = self
-            .order
-            .partition_point(|&number| self.extents[number as usize].sequence < sequence);
-        (place < self.order.len()).then_some(place)
+    /// The index in its queue of the first extent of at least this sequence.
+    fn place(&self, queue: Queue, sequence: u64) -> Option<usize> {
+        let order = &self.line(queue).order;
+        let place =
+            order.partition_point(|&number| self.extents[number as usize].sequence < sequence);
+        (place < order.len()).then_some(place)
+    }
+
+    /// The live entry at the tail of a queue, where its hand stands; `None` where there is none.
+    pub(super) fn hand(&mut self, queue: Queue) -> Option<(Handle, Header)> {
+        let line = &mut self.lines[queue as usize];
+        if line.entries == 0 {
+            return None;
+        }
+        let number = *line.order.front()?;
+        if line.hand.0 != number {
+            line.hand = (number, 0);
+        }
+        let (extent, bytes) = (&self.extents[number as usize], &self.bytes[number as usize]);
+        while line.hand.1 < extent.used {
+            let header = Header::read(&bytes[line.hand.1 as usize..]);
+            if !header.dead() {
+                return Some((Handle::new(number, line.hand.1 as usize), header));
+            }
+            line.hand.1 += header.size() as u32;
+        }
+        unreachable!("the oldest extent has a live entry, and the hand passes none");
+    }
+
+    /// Moves the oldest extent of the Window to Main as it is, if it has at most `most` live entries and is not the
+    /// head; returns how many it has. For a walk, all its entries have moved.
+    pub(super) fn hand_over(&mut self, most: usize) -> Option<usize> {
+        let [window, main] = &mut self.lines;
+        let &number = window.order.front()?;
+        let extent = &mut self.extents[number as usize];
+        let entries = extent.entries as usize;
+        if window.order.len() == 1 || entries > most {
+            return None;
+        }
+        extent.queue = Queue::Main;
+        extent.sequence = self.next_sequence;
+        self.next_sequence += 1;
+        let size = self.bytes[number as usize].len();
+        window.order.pop_front();
+        window.entries -= entries;
+        window.total -= size;
+        main.entries += entries;
+        main.total += size;
+        // What was the head is one no longer: without a live entry it would stay for ever.
+        let old = main.order.back().copied();
+        main.order.push_back(number);
+        if let Some(old) = old
+            && self.extents[old as usize].live == 0
+        {
+            self.close(old);
+        }
+        self.recount();
+        Some(entries)
     }
 
     /// An extent worth cleaning, if more than a quarter of the log's memory is dead, and no less than the smallest
@@ -282,13 +452,17 @@ impl Log {
 
     #[cold]
     fn sparsest_closed(&self) -> Option<u32> {
-        let (&head, closed) = (self.order.back()?, self.order.len() - 1);
         let size = |number: u32| self.bytes[number as usize].len();
         let dead = |number: u32| self.extents[number as usize].dead();
-        if !Self::is_wasteful(self.dead - dead(head), self.total - size(head)) {
+        let heads = || self.lines.iter().filter_map(|line| line.order.back());
+        let dead_in_heads: usize = heads().map(|&head| dead(head)).sum();
+        let size_of_heads: usize = heads().map(|&head| size(head)).sum();
+        if !Self::is_wasteful(self.dead - dead_in_heads, self.total - size_of_heads) {
             return None;
         }
-        let closed = self.order.iter().take(closed).copied();
+        let closed = self.lines.iter().flat_map(|Line { order, .. }| {
+            order.iter().take(order.len().saturating_sub(1)).copied()
+        });
         closed.max_by_key(|&number| dead(number) * EXTENT / size(number))
     }
 
@@ -297,7 +471,7 @@ impl Log {
         let (extent, bytes) = (&self.extents[number as usize], &self.bytes[number as usize]);
         let mut offset = 0;
         core::iter::from_fn(move || {
-            if offset >= extent.used {
+            if offset >= extent.used as usize {
                 return None;
             }
             let header = Header::read(&bytes[offset..]);
@@ -316,16 +490,33 @@ impl Log {
         steps: &mut usize,
         mut visit: impl FnMut(Handle, &Header) -> bool,
     ) -> Option<Position> {
-        let mut place = self.place(from.sequence())?;
+        let mut from = from;
+        if from.queue() == Queue::Window {
+            if let Some(next) = self.walk_queue(from, steps, &mut visit) {
+                return Some(next);
+            }
+            from = Position::new(Queue::Main, 0, 0);
+        }
+        self.walk_queue(from, steps, &mut visit)
+    }
+
+    fn walk_queue(
+        &self,
+        from: Position,
+        steps: &mut usize,
+        visit: &mut impl FnMut(Handle, &Header) -> bool,
+    ) -> Option<Position> {
+        let order = &self.line(from.queue()).order;
+        let mut place = self.place(from.queue(), from.sequence())?;
         // Behind an extent that was given back, the walk goes on at the start of the next.
-        let mut offset = if self.extents[self.order[place] as usize].sequence == from.sequence() {
+        let mut offset = if self.extents[order[place] as usize].sequence == from.sequence() {
             from.offset()
         } else {
             0
         };
-        while let Some(&number) = self.order.get(place) {
+        while let Some(&number) = order.get(place) {
             let extent = &self.extents[number as usize];
-            while offset < extent.used {
+            while offset < extent.used as usize {
                 if *steps == 0 {
                     return Some(extent.position(offset));
                 }
@@ -343,63 +534,82 @@ impl Log {
         None
     }
 
-    /// The position behind the newest entry.
-    pub(super) fn head(&self) -> Position {
-        self.order
-            .back()
-            .map_or(Position::new(self.next_sequence, 0), |&number| {
+    /// The position behind the newest entry of a queue.
+    pub(super) fn head(&self, queue: Queue) -> Position {
+        self.line(queue).order.back().map_or(
+            Position::new(queue, self.next_sequence, 0),
+            |&number| {
                 let extent = &self.extents[number as usize];
-                extent.position(extent.used)
-            })
+                extent.position(extent.used as usize)
+            },
+        )
     }
 
     /// The position of an entry.
     pub(super) fn position(&self, handle: Handle) -> Position {
-        Position::new(
-            self.extents[handle.extent() as usize].sequence,
-            handle.offset(),
-        )
+        self.extents[handle.extent() as usize].position(handle.offset())
     }
 
     /// Bytes of memory.
-    pub(super) fn memory(&self) -> usize {
-        self.total
+    #[inline]
+    pub(super) const fn memory(&self) -> usize {
+        self.memory
+    }
+
+    fn recount(&mut self) {
+        let orders: usize = self.lines.iter().map(|line| line.order.capacity()).sum();
+        self.memory = self.total
             + self.extents.capacity() * size_of::<Extent>()
             + self.bytes.capacity() * size_of::<Box<[u8]>>()
-            + (self.free.capacity() + self.order.capacity()) * size_of::<u32>()
+            + (self.free.capacity() + orders) * size_of::<u32>();
     }
 
     /// Bytes of live entries, and of the memory that they lie in.
     #[cfg(test)]
     pub(super) fn occupancy(&self) -> (usize, usize) {
-        (
-            self.extents.iter().map(|extent| extent.live).sum(),
-            self.total,
-        )
+        let live = self.extents.iter().map(|extent| extent.live as usize);
+        (live.sum(), self.total)
     }
 
     /// Checks every sum and order against the entries themselves.
     #[cfg(test)]
     pub(super) fn validate(&self) {
-        let mut dead = 0;
-        let mut total = 0;
-        let mut last = None;
-        for &number in &self.order {
-            let extent = &self.extents[number as usize];
-            assert!(last < Some(extent.sequence), "extents out of order");
-            last = Some(extent.sequence);
-            let sum: usize = self.entries(number).map(|(_, header)| header.size()).sum();
-            assert_eq!(sum, extent.live, "live bytes of extent {number}");
-            let is_head = self.order.back() == Some(&number);
-            assert!(is_head || sum > 0, "an extent without a live entry goes");
-            let room = self.bytes[number as usize].len();
-            assert!(extent.used <= room);
-            dead += extent.dead();
-            total += room;
+        let (mut dead, mut total) = (0, 0);
+        for queue in [Queue::Window, Queue::Main] {
+            let line = self.line(queue);
+            let (mut last, mut entries, mut size) = (None, 0, 0);
+            for &number in &line.order {
+                let extent = &self.extents[number as usize];
+                assert_eq!(extent.queue, queue);
+                assert!(last < Some(extent.sequence), "extents out of order");
+                assert!(extent.sequence < self.next_sequence);
+                last = Some(extent.sequence);
+                let sizes = self.entries(number).map(|(_, header)| header.size());
+                let (count, sum) = sizes.fold((0, 0), |(count, sum), size| (count + 1, sum + size));
+                assert_eq!((count, sum), (extent.entries, extent.live as usize));
+                let is_head = line.order.back() == Some(&number);
+                assert!(is_head || sum > 0, "an extent without a live entry goes");
+                let room = self.bytes[number as usize].len();
+                assert!(extent.used as usize <= room);
+                entries += count as usize;
+                dead += extent.dead();
+                size += room;
+            }
+            assert_eq!((entries, size), (line.entries, line.total));
+            total += size;
+            let (number, offset) = line.hand;
+            if line.order.front() == Some(&number) {
+                let mut passed = self.entries(number).map(|(handle, _)| handle.offset());
+                assert!(
+                    passed.all(|at| at >= offset as usize),
+                    "the hand passed a live entry"
+                );
+            }
         }
         assert_eq!((dead, total), (self.dead, self.total));
+        let ordered: usize = self.lines.iter().map(|line| line.order.len()).sum();
         assert_eq!(
-            self.order.len() + self.free.len(),
+            ordered + self.free.len(),
             self.extents.len(),
             "every extent is in order or free"
         );

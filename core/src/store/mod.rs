@@ -5,8 +5,10 @@
 //! [`Exec`](crate::exec::Exec), which locks the shards of a command's keys in ascending order; every change passes
 //! [`Shard::commit`].
 
+mod account;
 mod blobs;
 mod entry;
+mod evict;
 mod index;
 mod keeper;
 mod key;
@@ -14,21 +16,27 @@ mod log;
 #[cfg(test)]
 mod model;
 pub mod packed;
+mod policy;
+mod room;
 mod shard;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::eviction::Eviction;
+use crate::ledger::Ledger;
 use crate::prefetch::prefetch;
 use crate::sync::{Guard, Mutex};
 
+use account::Account;
 use index::{Hint, Notice};
 
 pub use entry::{Data, Item, Kind};
 pub use key::{Key, KeyHasher};
 pub use log::Position;
+pub use room::{Room, Search};
 pub use shard::{Committed, Effect, NewData, Shard};
 
 /// The keys of one server.
@@ -37,6 +45,9 @@ pub struct Store {
     shards: Box<[Slot]>,
     /// By shard: where its table is.
     hints: Arc<[Hint]>,
+    /// By shard: bytes of its memory.
+    board: Arc<[AtomicUsize]>,
+    ledger: Arc<Ledger>,
     hasher: Arc<KeyHasher>,
     /// Raised by every flush. A shard of an older generation is empty for whoever locks it next.
     generation: AtomicU64,
@@ -45,6 +56,43 @@ pub struct Store {
     round: Mutex<keeper::Round>,
     /// Random numbers given out.
     drawn: AtomicU64,
+    /// The shard that is next to be asked for memory.
+    asked: AtomicUsize,
+}
+
+/// What a store is made from.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Number of shards, rounded up to a power of two of at most 4,096. [`Store::shards_for`] tells how many suit a
+    /// bound on memory.
+    pub shards: usize,
+    /// Seed of the key hash.
+    pub seed: u64,
+    /// Where the store's memory is charged.
+    pub ledger: Arc<Ledger>,
+    /// Entries at most, spread evenly over the shards; `usize::MAX` for any number.
+    pub max_entries: usize,
+    /// What goes where entries are bounded. (What goes where memory is bounded, [`Store::make_room`] is told.)
+    pub eviction: Eviction,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            shards: Store::SHARDS,
+            seed: 0,
+            ledger: Arc::default(),
+            max_entries: usize::MAX,
+            eviction: Eviction::default(),
+        }
+    }
+}
+
+/// How many entries a shard may have, and what goes where there are more.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    entries: usize,
+    eviction: Eviction,
 }
 
 /// A shard on cache lines of its own: who works on one does not slow down who works on its neighbour.
@@ -63,6 +111,8 @@ pub struct Census {
     pub memory: u64,
     /// Keys removed because their time had come.
     pub expired: u64,
+    /// Keys removed because memory was needed.
+    pub evicted: u64,
     /// Changes ever made.
     pub changes: u64,
 }
@@ -72,26 +122,58 @@ impl Store {
     /// million keys are found through one table a shard; an empty shard costs 400 bytes.
     pub const SHARDS: usize = 1024;
 
-    /// An empty store of `shards` shards, rounded up to a power of two of at most 4,096.
+    /// How many shards suit a bound on memory in bytes: each has 512 KiB at least, so that a small cache loses no hits
+    /// to being divided.
     #[must_use]
-    pub fn new(shards: usize, seed: u64) -> Self {
-        let hasher = Arc::new(KeyHasher::new(seed));
-        let count = shards.clamp(1, 4096).next_power_of_two();
+    pub const fn shards_for(max_memory: u64) -> usize {
+        const LEAST: u64 = 512 << 10;
+        let most = max_memory / LEAST;
+        if most >= Self::SHARDS as u64 {
+            Self::SHARDS
+        } else if most == 0 {
+            1
+        } else {
+            1 << most.ilog2()
+        }
+    }
+
+    /// An empty store.
+    #[must_use]
+    pub fn new(options: &Options) -> Self {
+        let hasher = Arc::new(KeyHasher::new(options.seed));
+        let count = options.shards.clamp(1, 4096).next_power_of_two();
         let hints: Arc<[_]> = (0..count).map(|_| Hint::default()).collect();
+        let board: Arc<[_]> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        let ledger = &options.ledger;
         let shard = |shard| {
             let hints = Arc::clone(&hints);
             let notice = Notice { hints, shard };
-            Slot(Mutex::new(Shard::new(Arc::clone(&hasher), notice, 0)))
+            // What does not divide evenly goes to the first shards.
+            let spare = usize::from(shard < options.max_entries % count);
+            let limit = Limit {
+                entries: (options.max_entries / count + spare).max(1),
+                eviction: options.eviction,
+            };
+            let account = Account::new(ledger, &board, shard);
+            Slot(Mutex::new(Shard::new(
+                Arc::clone(&hasher),
+                notice,
+                account,
+                limit,
+            )))
         };
         let shards = (0..count).map(shard).collect();
         Self {
             shards,
             hints,
+            board,
+            ledger: Arc::clone(ledger),
             hasher,
             generation: AtomicU64::new(0),
             garbage: Mutex::new(Vec::new()),
             round: Mutex::default(),
             drawn: AtomicU64::new(0),
+            asked: AtomicUsize::new(0),
         }
     }
 

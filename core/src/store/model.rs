@@ -6,9 +6,18 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::{Effect, Key, Kind, NewData, Position, Store};
+use super::{Effect, Key, Kind, NewData, Options, Position, Store};
 use crate::session::Budget;
 use crate::{Blob, Millis};
+
+/// An empty store without a bound.
+fn store(shards: usize, seed: u64) -> Store {
+    Store::new(&Options {
+        shards,
+        seed,
+        ..Options::default()
+    })
+}
 
 /// A random operation. Keys are named by a number; see [`key`].
 #[derive(Clone, Debug)]
@@ -118,7 +127,7 @@ struct Pair {
 
 impl Pair {
     fn new(shards: usize, seed: u64) -> Self {
-        let (store, now) = (Store::new(shards, seed), Millis(1 << 40));
+        let (store, now) = (store(shards, seed), Millis(1 << 40));
         Self {
             store,
             map: BTreeMap::new(),
@@ -289,7 +298,7 @@ impl Pair {
 
     fn hold(&mut self, key: &[u8]) {
         let key = self.store.key(key);
-        let shard = self.store.lock(self.store.shard_of(&key));
+        let mut shard = self.store.lock(self.store.shard_of(&key));
         if let Some(super::Data::Blob(blob)) = shard.get(&key, self.now).map(|item| item.data) {
             self.held.push((blob.clone(), blob.to_vec()));
         }
@@ -304,7 +313,7 @@ impl Pair {
             let bytes = key(number);
             let key = self.store.key(&bytes);
             let shard = self.store.lock(self.store.shard_of(&key));
-            let found = shard.get(&key, self.now).map(|item| Value {
+            let found = shard.peek(&key, self.now).map(|item| Value {
                 kind: item.kind,
                 bytes: item.data.bytes().to_vec(),
                 expires: item.expires,
@@ -346,7 +355,7 @@ proptest! {
 /// Memory that is not used stays a part of what is, whatever sizes come and go. The random numbers are a counter's
 /// hashes, the same in each run.
 fn churn(len: impl Fn(u64) -> (usize, usize), keys: u64, changes: u64) {
-    let store = Store::new(1, 7);
+    let store = store(1, 7);
     let (mut key, zeros) = (Vec::new(), [0; 1_000]);
     for change in 0..changes {
         let random = store.random();
@@ -402,7 +411,7 @@ fn memory_comes_back_when_one_large_key_comes_and_goes() {
 
 #[test]
 fn tables_split_and_come_back() {
-    let store = Store::new(1, 3);
+    let store = store(1, 3);
     let key = |number: u32| number.to_le_bytes();
     let data = NewData::Bytes(b"v");
     for number in 0..40_000 {

@@ -3,12 +3,14 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Census;
+use super::account::Account;
 use super::blobs::Blobs;
 use super::entry::{self, Data, Header, Item, Kind, Stored};
 use super::index::{Index, Notice};
 use super::key::{Key, KeyHasher};
-use super::log::{Handle, Log, Position};
+use super::log::{Handle, Log, Position, Queue};
+use super::policy::Policy;
+use super::{Census, Limit};
 use crate::Millis;
 use crate::buffer::Blob;
 use crate::session::Budget;
@@ -77,20 +79,26 @@ pub struct Committed {
     pub existed: bool,
     /// The large value that was replaced: freeing it is the caller's work, after the lock is released.
     pub dropped: Option<Blob>,
+    /// Large values of entries that had to go, as far as entries are counted. To be dropped after the lock, too.
+    pub evicted: Vec<Blob>,
 }
 
 /// A part of the store behind one lock.
 #[derive(Debug)]
-#[repr(C)] // What every look-up reads comes first.
+#[repr(C)] // What every look-up reads comes first, and what every change writes: one cache line with the lock.
 pub struct Shard {
     generation: u64,
-    index: Index,
-    log: Log,
-    blobs: Blobs,
-    hasher: Arc<KeyHasher>,
-    expiring: usize,
-    expired: u64,
     changes: u64,
+    pub(super) index: Index,
+    pub(super) log: Log,
+    pub(super) blobs: Blobs,
+    pub(super) hasher: Arc<KeyHasher>,
+    account: Account,
+    limit: Limit,
+    pub(super) policy: Policy,
+    expiring: usize,
+    pub(super) expired: u64,
+    pub(super) evicted: u64,
     /// Where the sweep for expired entries goes on.
     swept: Position,
     /// See [`pace`](Self::pace).
@@ -99,16 +107,25 @@ pub struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(hasher: Arc<KeyHasher>, notice: Notice, generation: u64) -> Self {
+    pub(super) fn new(
+        hasher: Arc<KeyHasher>,
+        notice: Notice,
+        account: Account,
+        limit: Limit,
+    ) -> Self {
         Self {
+            generation: 0,
+            changes: 0,
             index: Index::new(notice),
             log: Log::new(1),
             blobs: Blobs::default(),
             hasher,
-            generation,
+            account,
+            limit,
+            policy: Policy::new(),
             expiring: 0,
             expired: 0,
-            changes: 0,
+            evicted: 0,
             swept: Position::default(),
             mark: Position::default(),
             pace: 0,
@@ -119,13 +136,16 @@ impl Shard {
     /// from before the flush meets what was written after it.
     pub(super) fn successor(flushed: &Self, generation: u64) -> Self {
         Self {
+            generation,
             log: Log::new(flushed.log.next_sequence()),
             expired: flushed.expired,
+            evicted: flushed.evicted,
             changes: flushed.changes,
             ..Self::new(
                 Arc::clone(&flushed.hasher),
                 flushed.index.notice().clone(),
-                generation,
+                flushed.account.successor(),
+                flushed.limit,
             )
         }
     }
@@ -192,11 +212,24 @@ impl Shard {
         }
     }
 
-    /// The value of `key`; one whose time has come is gone.
+    /// The value of `key`, which was asked for: eviction keeps it the longer. One whose time has come is gone.
     #[inline]
     #[must_use]
-    pub fn get(&self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
+    pub fn get(&mut self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
         let handle = self.handle(key)?;
+        entry::touch(self.log.at_mut(handle));
+        self.item_at(handle, now)
+    }
+
+    /// The value of `key`, without consequences.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
+        self.item_at(self.handle(key)?, now)
+    }
+
+    #[inline]
+    fn item_at(&self, handle: Handle, now: Millis) -> Option<Item<'_>> {
         let bytes = self.log.at(handle);
         if let Some(value) = entry::plain_value(bytes) {
             return Some(Item {
@@ -216,9 +249,18 @@ impl Shard {
         if let Some((handle, header)) = found
             && header.is_due(self.log.at(handle), now)
         {
-            dropped = self.remove(key, handle, &header);
+            dropped = self.remove(key.hash(), handle, &header);
             self.expired += 1;
             found = None;
+        }
+        let mut evicted = Vec::new();
+        match (&found, &effect) {
+            (_, Effect::Delete | Effect::Expire(_)) => {}
+            (Some((handle, _)), _) => entry::touch(self.log.at_mut(*handle)),
+            (None, _) => {
+                self.policy.missed(key.hash());
+                self.admit(now, &mut evicted);
+            }
         }
         let existed = found.is_some();
         let replaced = match effect {
@@ -227,7 +269,9 @@ impl Shard {
                 data,
                 expires,
             } => self.set(key, found, kind, data, expires),
-            Effect::Delete => found.and_then(|(handle, header)| self.remove(key, handle, &header)),
+            Effect::Delete => {
+                found.and_then(|(handle, header)| self.remove(key.hash(), handle, &header))
+            }
             Effect::Expire(expires) => {
                 if let Some((handle, header)) = found {
                     self.expire(key, handle, &header, expires);
@@ -237,11 +281,33 @@ impl Shard {
             Effect::Patch { offset, bytes } => self.patch(key, found, offset, bytes),
         };
         self.changes += 1;
-        self.clean();
+        self.settle();
         Committed {
             existed,
             dropped: replaced.or(dropped),
+            evicted,
         }
+    }
+
+    /// Lets entries go until one more is within the limit, where entries are counted.
+    #[inline]
+    fn admit(&mut self, now: Millis, evicted: &mut Vec<Blob>) {
+        while self.index.len() >= self.limit.entries
+            && self.evict_one(self.limit.eviction, now, evicted)
+        {}
+    }
+
+    /// Bytes of memory.
+    #[inline]
+    pub(super) fn memory(&self) -> usize {
+        self.log.memory() + self.index.memory() + self.blobs.memory() + self.policy.memory()
+    }
+
+    /// Cleans up behind a change, and says how much memory there is now.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        self.clean();
+        self.account.tell(self.memory());
     }
 
     fn set(
@@ -278,9 +344,10 @@ impl Shard {
         expires: Option<Millis>,
     ) -> Option<Blob> {
         let size = entry::size(key.bytes(), value, expires);
+        let queue = found.map_or(Queue::Window, |(old, _)| self.log.queue_of(*old));
         let (new, to) = self
             .log
-            .append(size)
+            .append(queue, size)
             .expect("a shard holds 4 GiB of entries");
         entry::write(to, kind, key.bytes(), value, expires);
         self.expiring += usize::from(expires.is_some());
@@ -290,6 +357,7 @@ impl Shard {
                 .insert(key.hash(), new, |handle| hash_at(log, hasher, handle));
             return None;
         };
+        self.log.at_mut(new)[0] = header.reads();
         let blob = header.blob(self.log.at(*old));
         self.index.replace(key.hash(), *old, new);
         self.expiring -= usize::from(header.has_expiry());
@@ -300,11 +368,11 @@ impl Shard {
             .map(|number| self.blobs.remove(number))
     }
 
-    fn remove(&mut self, key: &Key<'_>, handle: Handle, header: &Header) -> Option<Blob> {
+    pub(super) fn remove(&mut self, hash: u64, handle: Handle, header: &Header) -> Option<Blob> {
         let blob = header.blob(self.log.at(handle));
         let (log, hasher) = (&self.log, &self.hasher);
         self.index
-            .remove(key.hash(), handle, |handle| hash_at(log, hasher, handle));
+            .remove(hash, handle, |handle| hash_at(log, hasher, handle));
         self.expiring -= usize::from(header.has_expiry());
         self.log.kill(handle, header.size());
         blob.map(|number| self.blobs.remove(number))
@@ -377,25 +445,37 @@ impl Shard {
         }
     }
 
-    /// Moves the live entries of an extent to the head; the extent goes with the last of them.
+    /// Moves the live entries of an extent to the head of its queue; the extent goes with the last of them.
     #[cold]
     fn empty(&mut self, number: u32) {
-        let mut entry = [0; super::log::EXTENT];
         let live: Vec<_> = self.log.entries(number).collect();
         for (old, header) in live {
-            let size = header.size();
-            let Some(copy) = entry.get_mut(..size) else {
+            let hash = self.hash_of(old);
+            if self
+                .relocate(old, &header, hash, self.log.queue_of(old))
+                .is_none()
+            {
                 return;
-            };
-            copy.copy_from_slice(&self.log.at(old)[..size]);
-            let Some((new, to)) = self.log.append(size) else {
-                return;
-            };
-            to.copy_from_slice(copy);
-            self.index
-                .replace(self.hasher.hash(header.key(copy)), old, new);
-            self.log.kill(old, size);
+            }
         }
+    }
+
+    /// Moves an entry to the head of a queue; `None` where the shard has no more extents.
+    pub(super) fn relocate(
+        &mut self,
+        old: Handle,
+        header: &Header,
+        hash: u64,
+        queue: Queue,
+    ) -> Option<Handle> {
+        let new = self.log.relocate(old, header.size(), queue)?;
+        self.index.replace(hash, old, new);
+        Some(new)
+    }
+
+    /// The hash of an entry's key.
+    pub(super) fn hash_of(&self, handle: Handle) -> u64 {
+        hash_at(&self.log, &self.hasher, handle)
     }
 
     /// Calls `visit` with the keys and values from `from` on until it says to stop, or until `steps` entries were
@@ -421,26 +501,29 @@ impl Shard {
         })
     }
 
-    /// The position behind the newest entry.
+    /// The position behind the newest entry of the queue that a walk which goes on at `at` is in.
     #[must_use]
-    pub fn head(&self) -> Position {
-        self.log.head()
+    pub fn head(&self, at: Position) -> Position {
+        self.log.head(at.queue())
     }
 
     /// How much a walk that is made of many requests must hurry when it goes on at `at`: how many times it doubles what
     /// it does at a time.
     ///
     /// Whoever rewrites entries faster than they are walked drives the head before the walk for ever. So the head is
-    /// noted when a walk begins here, and again when one comes to where it was noted, which then hurries more. One
-    /// note does for all walks: that of another may be taken for one's own, and then some hurry too early or too late.
+    /// noted when a walk begins with a queue here, and again when one comes to where it was noted, which then hurries
+    /// more. One note does for all walks: that of another may be taken for one's own, and then some hurry too early or
+    /// too late.
     pub fn pace(&mut self, at: Position) -> u8 {
         /// Entries by the hundred thousand at a time: no head is driven faster.
         const MOST: u8 = 8;
         if at == Position::default() {
-            self.mark = self.head();
+            self.mark = self.head(at);
             self.pace = 0;
+        } else if !at.is_beside(self.mark) {
+            self.mark = self.head(at);
         } else if at >= self.mark {
-            self.mark = self.head();
+            self.mark = self.head(at);
             self.pace = MOST.min(self.pace + 1);
         }
         self.pace
@@ -488,19 +571,19 @@ impl Shard {
         budget.spend((SLICE - steps) / PER_UNIT + ended.len());
         self.swept = next.unwrap_or_default();
         for (handle, header) in ended {
-            let hash = hash_at(&self.log, &self.hasher, handle);
-            freed.extend(self.remove(&Key::new(&[], hash), handle, &header));
+            freed.extend(self.remove(self.hash_of(handle), handle, &header));
             self.expired += 1;
         }
-        self.clean();
+        self.settle();
         next.is_none()
     }
 
     pub(super) fn count(&self, census: &mut Census) {
         census.keys += self.index.len() as u64;
         census.expiring += self.expiring as u64;
-        census.memory += (self.log.memory() + self.index.memory() + self.blobs.memory()) as u64;
+        census.memory += self.memory() as u64;
         census.expired += self.expired;
+        census.evicted += self.evicted;
         census.changes += self.changes;
     }
 }
