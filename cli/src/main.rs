@@ -2,6 +2,7 @@
 //!
 //! This file is the table of contents; each subcommand is a module with its arguments (`Args`) and a `run`.
 
+mod allocator;
 mod args;
 mod bench;
 mod seconds;

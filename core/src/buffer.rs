@@ -6,6 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::{Deref, Range};
 
+use crate::ledger::allocation;
+
 /// A large value: reference-counted bytes that go from the store to the socket without a copy.
 ///
 /// Values from [`Blob::MIN`] bytes on are kept this way.
@@ -43,7 +45,8 @@ impl Blob {
     /// Bytes of memory that this blob occupies, its header included.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.0.capacity() + size_of::<Vec<u8>>() + 2 * size_of::<usize>()
+        let header = size_of::<Vec<u8>>() + 2 * size_of::<usize>();
+        allocation(self.0.capacity()) + allocation(header)
     }
 }
 

@@ -4,23 +4,51 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ant_cache_core::facts::{Fact, Section};
+use ant_cache_core::facts::{Fact, Gauges, Section, Tell};
+use ant_cache_core::ledger::Owner;
 use ant_cache_core::service::Options;
 use ant_cache_core::settings::Settings as LiveSettings;
+use ant_cache_core::store::Store;
 use ant_cache_host::config::Settings;
 use ant_cache_host::process::random_bits;
 use ant_cache_host::{Clock, Host, Listener, Listeners, Stream};
+
+use crate::allocator;
 
 /// Makes the service and its host.
 pub(super) fn host(settings: &Settings, listeners: &Listeners) -> Arc<Host> {
     let options = Options {
         seed: random_bits(),
+        shards: settings.max_memory.map_or(Store::SHARDS, Store::shards_for),
         settings: live(settings),
         facts: facts(settings, port(listeners)),
         fixed: fixed(settings, port(listeners)),
+        gauges: Some(Arc::new(AllocatorGauges)),
         ..Options::default()
     };
-    Arc::new(Host::new(options, Clock::system()))
+    let host = Host::new(options, Clock::system());
+    // What is there before anybody connects. Threads have yet to start; as many work at once as there are cores, beside
+    // those that accept and keep house.
+    if let Some(numbers) = allocator::numbers() {
+        let caches = (super::cores().get() + 2) * allocator::THREAD_CACHE;
+        let ledger = host.service().ledger();
+        ledger.charge(Owner::Process, numbers.allocated + caches);
+    }
+    Arc::new(host)
+}
+
+/// What the allocator tells in INFO, by the names that Redis has for it.
+#[derive(Debug)]
+struct AllocatorGauges;
+
+impl Gauges for AllocatorGauges {
+    fn read(&self, tell: &mut Tell<'_>) {
+        if let Some(numbers) = allocator::numbers() {
+            tell(Section::Memory, "allocator_allocated", &numbers.allocated);
+            tell(Section::Memory, "allocator_active", &numbers.active);
+            tell(Section::Memory, "allocator_resident", &numbers.resident);
+        }
+    }
 }
 
 /// The TCP port, which the system may have chosen.
@@ -66,7 +94,7 @@ fn facts(settings: &Settings, port: u16) -> Vec<Fact> {
         Fact::new(Section::Server, "tcp_port", port),
         Fact::new(Section::Server, "executable", program.display()),
         Fact::new(Section::Server, "config_file", config.display()),
-        Fact::new(Section::Memory, "mem_allocator", "libc"),
+        Fact::new(Section::Memory, "mem_allocator", allocator::name()),
         Fact::new(Section::Antcache, "runtime", settings.runtime),
         Fact::new(Section::Antcache, "architecture", settings.architecture),
     ]

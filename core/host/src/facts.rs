@@ -29,7 +29,11 @@ pub(crate) fn facts() -> Vec<Fact> {
 
 /// What changes.
 #[derive(Debug)]
-pub(crate) struct HostGauges(pub(crate) Arc<PoolStats>);
+pub(crate) struct HostGauges {
+    pub(crate) pool: Arc<PoolStats>,
+    /// Of whoever embeds the host.
+    pub(crate) more: Option<Arc<dyn Gauges>>,
+}
 
 impl Gauges for HostGauges {
     fn read(&self, tell: &mut Tell<'_>) {
@@ -39,7 +43,10 @@ impl Gauges for HostGauges {
             tell(Section::Cpu, "used_cpu_sys", &seconds(usage.system));
             tell(Section::Cpu, "used_cpu_user", &seconds(usage.user));
         }
-        let pool = self.0.read();
+        if let Some(more) = &self.more {
+            more.read(tell);
+        }
+        let pool = self.pool.read();
         if pool != PoolNumbers::default() {
             tell(Section::Antcache, "workers", &pool.workers);
             tell(Section::Antcache, "workers_busy", &pool.busy);
@@ -70,20 +77,27 @@ mod tests {
 
     #[test]
     fn a_pool_is_told_of_where_there_is_one() {
-        let gauges = HostGauges(Arc::default());
+        let gauges = HostGauges {
+            pool: Arc::default(),
+            more: None,
+        };
         assert!(
             told(&gauges)
                 .iter()
                 .all(|(section, ..)| *section != Section::Antcache)
         );
-        gauges.0.workers.set(7);
+        gauges.pool.workers.set(7);
         assert!(told(&gauges).contains(&(Section::Antcache, "workers", "7".to_owned())));
     }
 
     #[test]
     fn values_are_as_redis_writes_them() {
         assert_eq!(seconds(Duration::from_millis(12_034)), "12.034000");
-        let told = told(&HostGauges(Arc::default()));
+        let gauges = HostGauges {
+            pool: Arc::default(),
+            more: None,
+        };
+        let told = told(&gauges);
         let (.., rss) = told
             .iter()
             .find(|(_, name, _)| *name == "used_memory_rss")

@@ -20,14 +20,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host of a new service that lives by `clock` and starts now. To the facts in `options` it adds its own: of the
+    /// A host of a new service that lives by `clock` and starts now. To the facts and gauges in `options` it adds its own: of the
     /// machine, the process and the worker pool.
     #[must_use]
     pub fn new(mut options: Options, clock: Clock) -> Self {
         let pool = Arc::<PoolStats>::default();
         options.started = clock.now();
         options.facts.extend(facts());
-        options.gauges = Some(Arc::new(HostGauges(Arc::clone(&pool))));
+        options.gauges = Some(Arc::new(HostGauges {
+            pool: Arc::clone(&pool),
+            more: options.gauges.take(),
+        }));
         Self {
             service: Service::new(options),
             clock,

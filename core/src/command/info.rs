@@ -159,7 +159,19 @@ impl Report {
 
     fn memory(&self) -> Fields {
         let used = self.census.memory + self.beside;
-        fields([
+        let rss = self
+            .told
+            .iter()
+            .find(|(_, name, _)| *name == "used_memory_rss");
+        let ratio = rss
+            .and_then(|(.., rss)| rss.parse::<u64>().ok())
+            .map(|rss| {
+                (
+                    "mem_fragmentation_ratio",
+                    format!("{:.2}", rss as f64 / used as f64),
+                )
+            });
+        let mut fields = fields([
             ("used_memory", &used),
             ("used_memory_human", &human(used)),
             ("used_memory_dataset", &self.census.memory),
@@ -167,7 +179,9 @@ impl Report {
             ("maxmemory", &self.max_memory),
             ("maxmemory_human", &human(self.max_memory)),
             ("maxmemory_policy", &self.eviction.redis_name()),
-        ])
+        ]);
+        fields.extend(ratio);
+        fields
     }
 
     fn persistence(&self) -> Fields {

@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use hashbrown::HashTable;
 
 use super::log::Handle;
+use crate::ledger::allocation;
 use crate::prefetch::prefetch;
 
 /// Slots of a table at most. Splitting one of them moves up to 7,168 entries, each a cache miss: about half a
@@ -193,7 +194,7 @@ impl Index {
             + self.more.capacity() * size_of::<Table>()
             + self
                 .tables()
-                .map(|table| table.slots.allocation_size())
+                .map(|table| allocation(table.slots.allocation_size()))
                 .sum::<usize>();
         self.notice.publish(if self.more.is_empty() {
             Some(&self.first)
