@@ -7,9 +7,12 @@
 //! the thread that runs its task, once, so a wake-up is a push to a queue that no other thread touches, and nothing is
 //! re-armed in the kernel. The lanes, the workers that lead them and the rules are those of every pooled runtime
 //! ([`ant_cache_host::pool`]). Linux only: the poller is epoll.
+//!
+//! [`client`] is the other end: a connection and a pool for any executor.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
+pub mod client;
 mod connection;
 mod embedded;
 mod servers;

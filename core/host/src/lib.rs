@@ -10,6 +10,7 @@
 mod accept;
 mod alarm;
 mod buffers;
+pub mod client;
 mod clock;
 pub mod config;
 mod facts;

@@ -16,59 +16,17 @@
 //! # }
 //! ```
 
-mod address;
-mod error;
 mod text;
 mod transport;
 
-use ant_cache_core::client::{Decoder, ReplyLimits, Value, encode};
-use core::time::Duration;
+use ant_cache_core::client::{Decoder, Value};
+use ant_cache_host::client::{Replies, Requests};
 use transport::Transport;
 
-pub use address::{Address, AddressError};
-pub use error::{ClientError, ErrorKind};
+pub use ant_cache_host::client::{
+    Address, AddressError, ClientError, ClientOptions, ErrorKind, Protocol,
+};
 pub use text::TextClient;
-
-/// How a client connects, and how long it waits.
-#[derive(Clone, Debug)]
-pub struct ClientOptions {
-    /// The longest wait for each address of the host to accept. Default 5 s; `None` waits for ever.
-    pub connect_timeout: Option<Duration>,
-    /// The longest wait from the moment a request (or a whole pipeline) is sent until its last reply is complete.
-    /// Default 10 s; `None` waits for ever.
-    pub read_timeout: Option<Duration>,
-    /// The longest time in which the server takes no byte of a request. Default 10 s; `None` waits for ever.
-    pub write_timeout: Option<Duration>,
-    /// Sent by AUTH first.
-    pub password: Option<String>,
-    /// The version of RESP. Default 2, which every server speaks.
-    pub protocol: Protocol,
-    /// How large a reply may be.
-    pub limits: ReplyLimits,
-}
-
-impl Default for ClientOptions {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Some(Duration::from_secs(5)),
-            read_timeout: Some(Duration::from_secs(10)),
-            write_timeout: Some(Duration::from_secs(10)),
-            password: None,
-            protocol: Protocol::Resp2,
-            limits: ReplyLimits::default(),
-        }
-    }
-}
-
-/// A version of RESP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// The one without maps, doubles and pushes.
-    #[default]
-    Resp2,
-    /// The one that HELLO 3 switches to.
-    Resp3,
-}
 
 /// One connection that speaks RESP.
 #[derive(Debug)]
@@ -121,16 +79,10 @@ impl Client {
     }
 
     fn greet(&mut self) -> Result<(), ClientError> {
-        let password = self.options.password.clone();
-        match (self.options.protocol, &password) {
-            (Protocol::Resp2, None) => return Ok(()),
-            (Protocol::Resp2, Some(password)) => self.command(&["AUTH", password]),
-            (Protocol::Resp3, None) => self.command(&["HELLO", "3"]),
-            (Protocol::Resp3, Some(password)) => {
-                self.command(&["HELLO", "3", "AUTH", "default", password])
-            }
+        match self.options.clone().greeting() {
+            None => Ok(()),
+            Some(greeting) => self.command(&greeting).map(|_| ()),
         }
-        .map(|_| ())
     }
 
     /// Where the client connects to.
@@ -183,23 +135,15 @@ impl Client {
         requests: impl Iterator<Item = &'a [A]> + Clone,
     ) -> Result<Vec<Value>, ClientError> {
         let first = requests.clone().next().unwrap_or_default();
-        let mut out = Vec::new();
-        let mut expected = 0;
-        for args in requests {
-            if args.is_empty() {
-                return Err(self.error(args, ErrorKind::NoArguments));
-            }
-            encode(args, &mut out);
-            expected += 1;
-        }
-        if expected == 0 {
+        let requests = Requests::encode(requests).map_err(|kind| self.error(first, kind))?;
+        if requests.is_empty() {
             return Ok(Vec::new());
         }
         // Taken out: it is put back only if every reply has come.
         let Some(mut connection) = self.connection.take() else {
             return Err(self.error(first, ErrorKind::NotConnected));
         };
-        match connection.exchange(&out, expected) {
+        match connection.exchange(&requests) {
             Ok(replies) => {
                 self.connection = Some(connection);
                 Ok(replies)
@@ -214,20 +158,10 @@ impl Client {
 }
 
 impl Connection {
-    fn exchange(&mut self, out: &[u8], expected: usize) -> Result<Vec<Value>, ErrorKind> {
-        let Self { transport, decoder } = self;
-        let mut replies = Vec::new();
-        transport.exchange(out, |mut bytes| {
-            while let Some(value) = decoder.decode(&mut bytes)? {
-                match value {
-                    // Sent by the server on its own account.
-                    Value::Push(_) => {}
-                    _ if replies.len() == expected => return Err(ErrorKind::Unasked),
-                    value => replies.push(value),
-                }
-            }
-            Ok(replies.len() == expected && !decoder.is_inside())
-        })?;
-        Ok(replies)
+    fn exchange(&mut self, requests: &Requests) -> Result<Vec<Value>, ErrorKind> {
+        let mut replies = Replies::new(&mut self.decoder, requests);
+        self.transport
+            .exchange(requests.bytes(), |bytes| replies.take(bytes))?;
+        Ok(replies.into_values())
     }
 }

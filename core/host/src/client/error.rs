@@ -41,7 +41,9 @@ pub enum ErrorKind {
 }
 
 impl ClientError {
-    pub(super) fn new(address: &Address, command: Option<&[u8]>, kind: ErrorKind) -> Self {
+    /// The failure of a request, or of a connection where there is no command yet.
+    #[must_use]
+    pub fn new(address: &Address, command: Option<&[u8]>, kind: ErrorKind) -> Self {
         // Names are short; what is not came from someone's data.
         let command = command.map(|name| name[..name.len().min(32)].escape_ascii().to_string());
         Self {

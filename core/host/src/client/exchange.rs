@@ -1,0 +1,130 @@
+//! Requests on their way out, and replies until all have come.
+
+use ant_cache_core::client::{Decoder, Value, encode};
+
+use super::ErrorKind;
+
+/// Requests that go out together, encoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Requests {
+    /// Encodes requests, the command's name first in each.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoArguments`] where one of them has not even that.
+    pub fn encode<'a, A: AsRef<[u8]> + 'a>(
+        requests: impl Iterator<Item = &'a [A]>,
+    ) -> Result<Self, ErrorKind> {
+        let mut encoded = Self::default();
+        for args in requests {
+            if args.is_empty() {
+                return Err(ErrorKind::NoArguments);
+            }
+            encode(args, &mut encoded.bytes);
+            encoded.count += 1;
+        }
+        Ok(encoded)
+    }
+
+    /// What is to be sent.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether there are no requests.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// The replies to [`Requests`], as they arrive.
+#[derive(Debug)]
+pub struct Replies<'d> {
+    decoder: &'d mut Decoder,
+    values: Vec<Value>,
+    expected: usize,
+}
+
+impl<'d> Replies<'d> {
+    /// No reply has come yet. `decoder` is the connection's own.
+    #[must_use]
+    pub const fn new(decoder: &'d mut Decoder, requests: &Requests) -> Self {
+        Self {
+            decoder,
+            values: Vec::new(),
+            expected: requests.count,
+        }
+    }
+
+    /// Takes what arrived; true once all replies are complete. What the server pushes on its own account is left out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Decode`] for what is no reply, [`ErrorKind::Unasked`] for one too many. The connection is of no
+    /// further use.
+    pub fn take(&mut self, mut bytes: &[u8]) -> Result<bool, ErrorKind> {
+        while let Some(value) = self.decoder.decode(&mut bytes)? {
+            match value {
+                Value::Push(_) => {}
+                _ if self.values.len() == self.expected => return Err(ErrorKind::Unasked),
+                value => self.values.push(value),
+            }
+        }
+        Ok(self.values.len() == self.expected && !self.decoder.is_inside())
+    }
+
+    /// The replies, in the order of the requests.
+    #[must_use]
+    pub fn into_values(self) -> Vec<Value> {
+        self.values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ping_and_get() -> Requests {
+        let requests: [&[&str]; 2] = [&["PING"], &["GET", "k"]];
+        Requests::encode(requests.into_iter()).expect("both have a name")
+    }
+
+    #[test]
+    fn requests_are_counted_and_must_have_a_name() {
+        let requests = ping_and_get();
+        assert_eq!(
+            requests.bytes(),
+            b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
+        );
+        assert!(!requests.is_empty());
+        let nameless: [&[&str]; 2] = [&["PING"], &[]];
+        let refused = Requests::encode(nameless.into_iter());
+        assert!(matches!(refused, Err(ErrorKind::NoArguments)));
+    }
+
+    #[test]
+    fn replies_are_complete_with_the_last_byte_and_pushes_are_left_out() {
+        let (requests, mut decoder) = (ping_and_get(), Decoder::default());
+        let bytes = b"+PONG\r\n>1\r\n+news\r\n$1\r\nv\r\n";
+        let mut replies = Replies::new(&mut decoder, &requests);
+        for (place, byte) in bytes.iter().enumerate() {
+            let complete = replies.take(&[*byte]).expect("a valid reply");
+            assert_eq!(complete, place + 1 == bytes.len());
+        }
+        let values = [Value::Status(b"PONG".into()), Value::Bulk(b"v".into())];
+        assert_eq!(replies.into_values(), values);
+    }
+
+    #[test]
+    fn one_reply_too_many_is_nobody_s() {
+        let (requests, mut decoder) = (ping_and_get(), Decoder::default());
+        let mut replies = Replies::new(&mut decoder, &requests);
+        let taken = replies.take(b"+PONG\r\n+PONG\r\n+PONG\r\n");
+        assert!(matches!(taken, Err(ErrorKind::Unasked)), "{taken:?}");
+    }
+}

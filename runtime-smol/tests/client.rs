@@ -1,0 +1,513 @@
+//! The asynchronous client against servers that misbehave by script, and dropped at every point where it waits.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ant_cache_core::client::Value;
+use ant_cache_runtime_smol::client::{
+    Address, Client, ClientOptions, ErrorKind, Pool, PoolOptions, Protocol,
+};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_lite::future::{block_on, zip};
+
+/// A server whose connections, one after the other, are handled by the given scripts.
+fn server<const N: usize>(scripts: [fn(&mut TcpStream); N]) -> (Address, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let thread = thread::spawn(move || {
+        for script in scripts {
+            let (mut stream, _) = listener.accept().unwrap();
+            script(&mut stream);
+        }
+    });
+    (address, thread)
+}
+
+/// Reads exactly these bytes.
+fn expect(stream: &mut impl Read, request: &[u8]) {
+    let mut got = vec![0; request.len()];
+    stream.read_exact(&mut got).unwrap();
+    assert_eq!(
+        got.escape_ascii().to_string(),
+        request.escape_ascii().to_string()
+    );
+}
+
+/// Says nothing until the client has gone.
+fn silent(stream: &mut TcpStream) {
+    let mut sink = Vec::new();
+    let _ = stream.read_to_end(&mut sink);
+}
+
+/// Answers each request with its last word, for each connection in a thread, until the process ends.
+fn echo() -> Address {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || serve_echo(stream));
+        }
+    });
+    address
+}
+
+fn serve_echo(mut stream: TcpStream) -> io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    while let Some(header) = lines.next().transpose()? {
+        let words: usize = header[1..].parse().map_err(io::Error::other)?;
+        let last = lines.by_ref().take(2 * words).last();
+        let last = last.ok_or(io::ErrorKind::UnexpectedEof)??;
+        // In one piece: the rest of a reply would wait until the client's system has confirmed the first.
+        stream.write_all(format!("+{last}\r\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+fn status(text: impl Into<Vec<u8>>) -> Value {
+    Value::Status(text.into())
+}
+
+fn impatient() -> ClientOptions {
+    let limit = Some(Duration::from_millis(20));
+    ClientOptions {
+        read_timeout: limit,
+        write_timeout: limit,
+        ..ClientOptions::default()
+    }
+}
+
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+const HELLO: &[u8] = b"*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$1\r\np\r\n";
+
+#[test]
+fn a_reply_in_single_bytes() {
+    let (address, server) = server([|stream| {
+        expect(stream, b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+        stream.set_nodelay(true).unwrap();
+        for byte in b"*2\r\n$5\r\nhello\r\n:-1\r\n" {
+            stream.write_all(&[*byte]).unwrap();
+        }
+    }]);
+    block_on(async {
+        let mut client = Client::connect(address, ClientOptions::default())
+            .await
+            .unwrap();
+        let reply = client.command(&["GET", "k"]).await.unwrap();
+        assert_eq!(
+            reply,
+            Value::Array(vec![Value::Bulk(b"hello".to_vec()), Value::Integer(-1)])
+        );
+    });
+    server.join().unwrap();
+}
+
+#[test]
+fn an_error_reply_names_address_and_command_and_leaves_the_connection_open() {
+    let (address, server) = server([|stream| {
+        expect(stream, b"*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n");
+        stream.write_all(b"-WRONGPASS invalid\r\n").unwrap();
+        expect(stream, PING);
+        stream.write_all(b"+PONG\r\n").unwrap();
+    }]);
+    block_on(async {
+        let mut client = Client::connect(address.clone(), ClientOptions::default())
+            .await
+            .unwrap();
+        let error = client.command(&["AUTH", "secret"]).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("{address}: AUTH: WRONGPASS invalid")
+        );
+        assert_eq!(client.command(&["PING"]).await.unwrap(), status("PONG"));
+    });
+    server.join().unwrap();
+}
+
+#[test]
+fn the_greeting_carries_version_and_password_and_may_be_refused() {
+    let (address, server) = server([
+        |stream| {
+            expect(stream, HELLO);
+            stream.write_all(b"-WRONGPASS no\r\n").unwrap();
+        },
+        |stream| {
+            expect(stream, HELLO);
+            stream.write_all(b"%1\r\n$5\r\nproto\r\n:3\r\n").unwrap();
+            expect(stream, PING);
+            // What the server pushes answers nothing.
+            stream.write_all(b">1\r\n+news\r\n+PONG\r\n").unwrap();
+        },
+    ]);
+    let options = ClientOptions {
+        password: Some("p".into()),
+        protocol: Protocol::Resp3,
+        ..ClientOptions::default()
+    };
+    block_on(async {
+        let error = Client::connect(address.clone(), options.clone())
+            .await
+            .unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error}");
+        assert_eq!(error.command(), Some("HELLO"));
+        let mut client = Client::connect(address, options).await.unwrap();
+        assert_eq!(client.command(&["PING"]).await.unwrap(), status("PONG"));
+    });
+    server.join().unwrap();
+}
+
+#[test]
+fn a_timeout_closes_so_that_a_late_reply_answers_nothing() {
+    let (address, server) = server([
+        |stream| {
+            expect(stream, PING);
+            stream.write_all(b"+PO").unwrap();
+            silent(stream);
+        },
+        |stream| {
+            expect(stream, PING);
+            stream.write_all(b"+second\r\n").unwrap();
+        },
+    ]);
+    block_on(async {
+        let mut client = Client::connect(address, impatient()).await.unwrap();
+        let error = client.command(&["PING"]).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::TimedOut(_)), "{error}");
+        assert!(!client.is_connected());
+        let error = client.command(&["PING"]).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NotConnected), "{error}");
+        client.reconnect().await.unwrap();
+        assert_eq!(client.command(&["PING"]).await.unwrap(), status("second"));
+    });
+    server.join().unwrap();
+}
+
+#[test]
+fn a_server_that_takes_nothing_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    block_on(async {
+        let mut client = Client::connect(address, impatient()).await.unwrap();
+        let value = vec![b'x'; 64 << 20];
+        let error = client
+            .command(&[&b"SET"[..], b"k", &value])
+            .await
+            .unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::TimedOut(_)), "{error}");
+    });
+    drop(listener);
+}
+
+#[test]
+fn a_long_pipeline_does_not_block_itself() {
+    let address = echo();
+    let words: Vec<String> = (0..20_000)
+        .map(|number| format!("{number:0>500}"))
+        .collect();
+    let requests: Vec<[&str; 2]> = words.iter().map(|word| ["ECHO", word]).collect();
+    block_on(async {
+        let mut client = Client::connect(address, ClientOptions::default())
+            .await
+            .unwrap();
+        let replies = client.pipeline(&requests).await.unwrap();
+        let expected: Vec<Value> = words.iter().map(|word| status(word.as_str())).collect();
+        assert!(replies == expected);
+        assert_eq!(client.pipeline::<[&str; 1], _>(&[]).await.unwrap(), []);
+    });
+}
+
+#[test]
+fn what_goes_wrong_is_told_apart() {
+    let (address, server) = server([
+        |stream| expect(stream, PING),
+        |stream| {
+            expect(stream, PING);
+            stream.write_all(b"+PONG\r\n+PONG\r\n").unwrap();
+            silent(stream);
+        },
+        |stream| {
+            expect(stream, PING);
+            stream.write_all(b"what?\r\n").unwrap();
+            silent(stream);
+        },
+    ]);
+    block_on(async {
+        let mut client = Client::connect(address.clone(), ClientOptions::default())
+            .await
+            .unwrap();
+        let error = client.command::<&str>(&[]).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NoArguments), "{error}");
+        let error = client.command(&["PING"]).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::ClosedByServer), "{error}");
+        client.reconnect().await.unwrap();
+        let error = client.command(&["PING"]).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Unasked), "{error}");
+        client.reconnect().await.unwrap();
+        let error = client.command(&["PING"]).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Decode(_)), "{error}");
+        drop(client);
+        server.join().unwrap();
+        let error = Client::connect(address, ClientOptions::default())
+            .await
+            .unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error}");
+    });
+}
+
+#[test]
+fn a_unix_socket_is_as_good() {
+    let path = std::env::temp_dir().join(format!("ant-cache-client-{}.sock", std::process::id()));
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        expect(&mut stream, PING);
+        stream.write_all(b"+PONG\r\n").unwrap();
+    });
+    block_on(async {
+        let address = Address::Unix(path.clone());
+        let mut client = Client::connect(address, ClientOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(client.command(&["PING"]).await.unwrap(), status("PONG"));
+    });
+    server.join().unwrap();
+    std::fs::remove_file(path).unwrap();
+}
+
+/// Polls a future at most so many times, and drops it; its result, if it got that far.
+fn poll_times<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    (0..times).find_map(|_| match future.as_mut().poll(&mut cx) {
+        Poll::Ready(result) => Some(result),
+        Poll::Pending => {
+            thread::yield_now();
+            None
+        }
+    })
+}
+
+/// A stream that lets its user wait before every single byte in either direction, and answers each whole PING with the
+/// number of its connection.
+struct Grudging {
+    connection: usize,
+    willing: bool,
+    received: usize,
+    reply: Vec<u8>,
+}
+
+impl Grudging {
+    fn new(connection: usize) -> Self {
+        Self {
+            connection,
+            willing: false,
+            received: 0,
+            reply: Vec::new(),
+        }
+    }
+
+    /// Every other time it is willing.
+    fn is_willing(&mut self) -> bool {
+        self.willing = !self.willing;
+        !self.willing
+    }
+}
+
+impl AsyncRead for Grudging {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.reply.is_empty() || !self.is_willing() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        to[0] = self.reply.remove(0);
+        Poll::Ready(Ok(1))
+    }
+}
+
+impl AsyncWrite for Grudging {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        _: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if !self.is_willing() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.received += 1;
+        if self.received.is_multiple_of(PING.len()) {
+            let reply = format!("+connection {}\r\n", self.connection);
+            self.reply.extend_from_slice(reply.as_bytes());
+        }
+        Poll::Ready(Ok(1))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn dropped_at_any_point_a_request_leaves_its_reply_to_nobody() {
+    let address: Address = "/not/used".parse().unwrap();
+    let client = |connection| {
+        let stream = Grudging::new(connection);
+        let client = Client::over(stream, address.clone(), ClientOptions::default());
+        block_on(client).unwrap()
+    };
+    let mut polls = 0;
+    loop {
+        let mut client = client(polls);
+        let expected = status(format!("connection {polls}"));
+        match poll_times(polls, client.command(&["PING"])) {
+            Some(reply) => {
+                assert_eq!(reply.unwrap(), expected);
+                assert_eq!(block_on(client.command(&["PING"])).unwrap(), expected);
+                break;
+            }
+            // Never polled, nothing was sent.
+            None if polls == 0 => assert!(client.is_connected()),
+            None => {
+                assert!(!client.is_connected());
+                let error = block_on(client.command(&["PING"])).unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::NotConnected), "{error}");
+            }
+        }
+        polls += 1;
+    }
+    assert!(
+        polls > 2 * PING.len(),
+        "it waits before every byte: {polls}"
+    );
+}
+
+#[test]
+fn dropped_at_any_point_a_request_to_a_pool_leaves_its_reply_to_nobody() {
+    let pool = Pool::new(
+        echo(),
+        PoolOptions {
+            connections: 1,
+            ..PoolOptions::default()
+        },
+    );
+    let mut finished = 0;
+    for polls in (0..40).chain((40..400).step_by(20)) {
+        let dropped = format!("dropped {polls}");
+        // A slice of a pipeline too, so that some replies may have come.
+        let requests = [["ECHO", &dropped], ["ECHO", &dropped]];
+        finished += usize::from(poll_times(polls, pool.pipeline(&requests)).is_some());
+        let word = format!("next {polls}");
+        let reply = block_on(pool.command(&["ECHO", &word])).unwrap();
+        assert_eq!(reply, status(word));
+        assert_eq!(
+            pool.idle(),
+            1,
+            "the permit came back, and so did the connection"
+        );
+    }
+    assert!(finished < 58, "some were dropped half way");
+}
+
+#[test]
+fn tasks_share_a_pool_of_any_executor() {
+    let pool = Arc::new(Pool::new(
+        echo(),
+        PoolOptions {
+            connections: 3,
+            ..PoolOptions::default()
+        },
+    ));
+    let executor = async_executor::Executor::new();
+    let tasks: Vec<_> = (0..20)
+        .map(|task| {
+            let pool = Arc::clone(&pool);
+            executor.spawn(async move {
+                for step in 0..50 {
+                    let word = format!("{task}-{step}");
+                    assert_eq!(pool.command(&["ECHO", &word]).await.unwrap(), status(word));
+                }
+            })
+        })
+        .collect();
+    thread::scope(|scope| {
+        let other =
+            scope.spawn(|| block_on(executor.run(async { smol::future::yield_now().await })));
+        block_on(executor.run(async {
+            for task in tasks {
+                task.await;
+            }
+        }));
+        other.join().unwrap();
+    });
+    assert!((1..=3).contains(&pool.idle()));
+}
+
+#[test]
+fn a_pool_makes_connections_as_they_are_needed_and_no_more() {
+    let options = PoolOptions {
+        connections: 2,
+        lease_timeout: Some(Duration::from_millis(20)),
+        ..PoolOptions::default()
+    };
+    let pool = Pool::new(echo(), options);
+    block_on(async {
+        assert_eq!(pool.idle(), 0);
+        pool.command(&["ECHO", "x"]).await.unwrap();
+        pool.command(&["ECHO", "x"]).await.unwrap();
+        assert_eq!(pool.idle(), 1, "one after the other need one");
+        let (first, second) = zip(pool.lease(), pool.lease()).await;
+        let (mut first, second) = (first.unwrap(), second.unwrap());
+        let error = pool.command(&["ECHO", "x"]).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::TimedOut(_)), "{error}");
+        assert_eq!(first.command(&["ECHO", "x"]).await.unwrap(), status("x"));
+        drop(first);
+        pool.command(&["ECHO", "x"]).await.unwrap();
+        drop(second);
+        assert_eq!(pool.idle(), 2);
+    });
+}
+
+#[test]
+fn an_idle_connection_that_is_of_no_more_use_is_replaced() {
+    // Over Unix sockets, what the server did shows at once.
+    let path = std::env::temp_dir().join(format!("ant-cache-pool-{}.sock", std::process::id()));
+    let listener = UnixListener::bind(&path).unwrap();
+    let pool = Pool::new(Address::Unix(path.clone()), PoolOptions::default());
+    let mut kept = Vec::new();
+    for (number, unasked) in [(1, None), (2, Some(b"+unasked\r\n")), (3, None)] {
+        let (mut stream, reply) = thread::scope(|scope| {
+            let accepted = scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                expect(&mut stream, PING);
+                write!(stream, "+{number}\r\n").unwrap();
+                stream
+            });
+            let reply = block_on(pool.command(&["PING"]));
+            (accepted.join().unwrap(), reply)
+        });
+        assert_eq!(reply.unwrap(), status(number.to_string()));
+        assert_eq!(pool.idle(), 1);
+        match unasked {
+            Some(bytes) => {
+                stream.write_all(bytes).unwrap();
+                // Still open, and yet nobody may use it.
+                kept.push(stream);
+            }
+            None => drop(stream),
+        }
+    }
+    std::fs::remove_file(path).unwrap();
+}
