@@ -238,7 +238,7 @@ fn rows(keys: u64) -> Vec<Row> {
         subject,
         rounds: [Vec::new(), Vec::new()],
     };
-    let ours = Cache::builder().build();
+    let ours = Cache::builder().max_entries(room).build();
     fn quick<V: Held>(room: u64) -> Box<dyn Run> {
         Box::new(Quick::<V>::with(
             room as usize,

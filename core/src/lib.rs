@@ -12,6 +12,8 @@
 //! Each turn does a bounded amount of work ([`Budget`]) and says what the session wants next: to read, to be called
 //! again at once, to be called at a deadline, to be closed when the output is flushed. Nothing here blocks, performs
 //! I/O or reads a clock: the time is a parameter ([`Turn::now`]).
+//!
+//! A program that wants the store without the protocol uses a [`Cache`]; see [`cache`].
 #![no_std]
 // Hosted crates may name either.
 #![warn(clippy::std_instead_of_core)]

@@ -60,18 +60,25 @@ impl Insert {
     }
 }
 
-/// Why an entry was not put in. The cache is as it was before.
+/// Why an entry was not put in. What the key had before, it has still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InsertError {
     /// The key has more than [`MAX_KEY`] bytes.
     KeyTooLong,
+    /// The entry alone is larger than all the memory that the cache may have. Nothing was evicted for it.
+    TooLarge,
+    /// The cache is full, and nothing is left that may go: because of [`Eviction::None`](crate::Eviction::None), or
+    /// because the memory of an empty cache is too near to the bound.
+    Full,
 }
 
 impl fmt::Display for InsertError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyTooLong => write!(f, "the key has more than {MAX_KEY} bytes"),
+            Self::TooLarge => f.write_str("the entry is larger than the cache may be"),
+            Self::Full => f.write_str("the cache is full"),
         }
     }
 }

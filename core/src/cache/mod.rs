@@ -36,6 +36,29 @@
 //! An entry of a short key and a short value takes their bytes, 4 bytes of header, 5 to 10 of index, and its share of
 //! the free room in the shard's log. Values from 1 KiB on are allocations of their own, which the readers share.
 //!
+//! A cache may be bounded by bytes ([`Builder::max_memory`]), by entries ([`Builder::max_entries`]), or by both. What goes
+//! when a bound is reached is chosen by an [`Eviction`] policy; the default weighs how recently and how often an entry
+//! was asked for, and adapts to the load. [`get`](Cache::get), [`get_into`](Cache::get_into) and the loading methods ask
+//! for an entry, the others do not. There is no weight of the user's: where all values are bytes, what an entry weighs is
+//! the memory it takes, and that the cache knows exactly, header, index and free room included.
+//!
+//! ```
+//! # #[cfg(feature = "std")] {
+//! use ant_cache_core::Cache;
+//!
+//! let cache = Cache::builder().max_memory(1 << 20).build();
+//! for number in 0..100_000 {
+//!     cache.insert(format!("key {number}"), b"a value")?;
+//!     cache.get("key 0");
+//! }
+//! let stats = cache.stats();
+//! assert!(stats.memory <= 1 << 20);
+//! assert!(stats.evictions > 0);
+//! assert!(cache.contains("key 0"), "what is in use stays");
+//! # }
+//! # Ok::<(), ant_cache_core::cache::InsertError>(())
+//! ```
+//!
 //! # Time
 //!
 //! An entry with a time to live is gone for every reader from the millisecond at which it ends. Its memory comes back
@@ -53,6 +76,7 @@
 //! Without the feature `std` everything works the same, except that a clock and a seed must be given
 //! ([`Cache::builder_with`]), and that a thread that waits, be it for a lock or for another thread's loader, spins.
 
+mod bound;
 mod builder;
 mod bytes;
 mod clock;
@@ -70,10 +94,12 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 
 use crate::Millis;
+use crate::eviction::Eviction;
 use crate::limits::MAX_KEY;
 use crate::session::Budget;
 use crate::store::{Data, Effect, Key, Kind, NewData, Store};
 
+use bound::Bound;
 use counters::Counters;
 use flight::Flights;
 use insert::Condition;
@@ -95,6 +121,7 @@ pub struct Cache {
     clock: Box<dyn Clock>,
     counters: Counters,
     flights: Flights,
+    bound: Bound,
     /// When housekeeping is due next, in milliseconds of the clock; `u64::MAX` where nothing waits for it.
     due: AtomicU64,
 }
@@ -118,6 +145,8 @@ pub struct Stats {
     pub misses: u64,
     /// Calls of a loader.
     pub loads: u64,
+    /// Entries removed because there was no room for all.
+    pub evictions: u64,
     /// Entries removed because their time had come.
     pub expirations: u64,
     /// Entries there are, those included that have ended and are not yet removed.
@@ -252,7 +281,8 @@ impl Cache {
     /// is, not copied.
     ///
     /// # Errors
-    /// Where the key is too long.
+    /// Where the key is too long, the value larger than all the memory that there may be, or nothing is left that may
+    /// go for it. The cache is as it was before, but for what may have gone to make room.
     pub fn insert<'v>(
         &self,
         key: impl AsRef<[u8]>,
@@ -299,9 +329,14 @@ impl Cache {
         }
         let now = self.now();
         let expires = ttl.map(|ttl| now.plus_duration(ttl));
+        self.admit(key.bytes().len() + data.len(), now)?;
         let mut shard = self.store.lock(self.store.shard_of(key));
-        if !condition(&|| shard.peek(key, now).is_some()) {
+        let exists = || shard.peek(key, now).is_some();
+        if !condition(&exists) {
             return Ok(false);
+        }
+        if self.bound.eviction == Eviction::None && shard.is_full() && !exists() {
+            return Err(InsertError::Full);
         }
         let effect = Effect::Set {
             kind: Kind::String,
@@ -360,14 +395,16 @@ impl Cache {
             hits,
             misses,
             loads,
+            evictions: census.evicted,
             expirations: census.expired,
             entries: census.keys,
             memory: census.memory,
         }
     }
 
-    /// Does a piece of housekeeping, of about 100 µs at most: gives back the memory of entries that have ended. Returns
-    /// how long nothing will wait for it; `None` if that is until something with a time to live is put in.
+    /// Does a piece of housekeeping, of about 100 µs at most: gives back the memory of entries that have ended, and
+    /// follows a bound that was lowered. Returns how long nothing will wait for it; `None` if that is until something
+    /// with a time to live is put in or the bound is lowered.
     ///
     /// Inserts do this on the side, in smaller pieces. It need only be called where there are none for a long time, or
     /// where they shall not be held up.
@@ -403,8 +440,12 @@ impl Cache {
         }
     }
 
-    fn work(&self, now: Millis, budget: Budget) -> Option<Millis> {
-        let next = self.store.tick(now, budget);
+    fn work(&self, now: Millis, mut budget: Budget) -> Option<Millis> {
+        let next = if self.keep_bound(now, &mut budget) {
+            self.store.tick(now, budget)
+        } else {
+            Some(now)
+        };
         if let Some(Millis(next)) = next {
             self.due.fetch_min(next, Relaxed);
         }

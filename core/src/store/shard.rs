@@ -25,6 +25,21 @@ pub enum NewData<'a> {
 }
 
 impl<'a> NewData<'a> {
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Blob(blob) => blob.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Copies a large value into a blob; a small one is only referred to.
     #[must_use]
     pub fn copy(bytes: &'a [u8]) -> Self {
@@ -171,6 +186,11 @@ impl Shard {
         self.index.len() == 0
     }
 
+    /// Whether one more entry is more than the limit, where entries are counted.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.index.len() >= self.limit.entries
+    }
+
     #[inline]
     fn handle(&self, key: &Key<'_>) -> Option<Handle> {
         self.index.find(key.hash(), |handle| {
@@ -292,9 +312,7 @@ impl Shard {
     /// Lets entries go until one more is within the limit, where entries are counted.
     #[inline]
     fn admit(&mut self, now: Millis, evicted: &mut Vec<Blob>) {
-        while self.index.len() >= self.limit.entries
-            && self.evict_one(self.limit.eviction, now, evicted)
-        {}
+        while self.is_full() && self.evict_one(self.limit.eviction, now, evicted) {}
     }
 
     /// Bytes of memory.

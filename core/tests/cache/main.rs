@@ -1,5 +1,6 @@
 //! The cache as a library: against a naive map, and among threads.
 
+mod bounds;
 mod model;
 mod threads;
 

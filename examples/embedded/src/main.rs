@@ -22,7 +22,7 @@ struct Site {
 impl Site {
     fn new() -> Self {
         Self {
-            cache: Cache::builder().shards(64).build(),
+            cache: Cache::builder().max_memory(16 << 20).build(),
             rendered: AtomicU64::new(0),
         }
     }
