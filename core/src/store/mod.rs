@@ -27,7 +27,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::eviction::Eviction;
 use crate::ledger::Ledger;
-use crate::prefetch::prefetch;
+use crate::prefetch::{prefetch, prefetch_write};
 use crate::sync::{Guard, Mutex};
 
 use account::Account;
@@ -216,7 +216,8 @@ impl Store {
     pub(crate) fn prefetch_index(&self, hash: u64) {
         let place = self.place(hash);
         let shard = core::ptr::from_ref(&self.shards[place]).addr();
-        prefetch(shard);
+        // Whoever takes the lock writes to its line.
+        prefetch_write(shard);
         prefetch(shard + 64);
         if !self.hints[place].prefetch(hash)
             && let Some(shard) = self.shards[place].0.try_lock()
