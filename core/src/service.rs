@@ -235,6 +235,7 @@ impl Service {
 
     /// Counts from 0 again what INFO and STATS show. [`totals`](Self::totals) and the numbers of connections go on.
     pub fn reset_statistics(&self) {
+        self.store.reset_lags();
         *self.reset.lock() = self.all_statistics(&self.store.census());
     }
 

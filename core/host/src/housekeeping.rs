@@ -14,6 +14,10 @@ use crate::alarm::{Alarm, Woken};
 /// At most one tick in this time for new requests' sake: memory of expired entries has to be back within a second.
 const PACE: Duration = Duration::from_millis(100);
 
+/// At most one tick in this time for what is due. With a thousand shards something is due at every moment, and a way
+/// to sleep and back costs as much as twenty entries.
+const REST: Duration = Duration::from_millis(2);
+
 /// Calls the service's tick when it is due.
 #[derive(Debug, Default)]
 pub struct Housekeeper(Alarm);
@@ -46,13 +50,16 @@ impl Housekeeper {
                 .service()
                 .tick(now, Budget::TURN)
                 .map(|due| Duration::from_millis(due.since(now)));
-            if due == Some(Duration::ZERO) {
+            if let Some(due) = due.filter(|&due| due <= PACE) {
                 self.0.stay_up();
-                if !self.0.pause(Duration::ZERO) {
+                let rest = if due.is_zero() { due } else { due.max(REST) };
+                if !self.0.pause(rest) {
                     return;
                 }
                 // A slice was not enough; the others get their turn between.
-                std::thread::yield_now();
+                if due.is_zero() {
+                    std::thread::yield_now();
+                }
                 continue;
             }
             match self.0.sleep(due) {

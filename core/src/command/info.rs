@@ -7,6 +7,7 @@ use core::fmt::{Display, Write};
 
 use super::connection::REDIS_VERSION;
 use super::options;
+use crate::Histogram;
 use crate::eviction::Eviction;
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::facts::Section;
@@ -91,6 +92,8 @@ struct Report {
     eviction: Eviction,
     census: Census,
     counted: Statistics,
+    /// How late expired keys were removed.
+    lags: Histogram,
     /// From the host.
     told: Vec<(Section, &'static str, String)>,
 }
@@ -113,6 +116,7 @@ impl Report {
             max_memory: bound(&service.settings),
             eviction: service.settings.eviction(),
             counted: service.statistics(&census),
+            lags: service.store().lags(),
             census,
             told,
         }
@@ -209,6 +213,9 @@ impl Report {
             ("total_net_output_bytes", &totals.bytes_out),
             ("rejected_connections", refused),
             ("expired_keys", expired),
+            ("expire_lag_p50_ms", &self.lags.percentile(50)),
+            ("expire_lag_p99_ms", &self.lags.percentile(99)),
+            ("expire_lag_max_ms", &self.lags.max()),
             ("evicted_keys", &0),
             ("keyspace_hits", &totals.hits),
             ("keyspace_misses", &totals.misses),

@@ -1,7 +1,7 @@
 //! One entry in the bytes of an extent.
 //!
 //! ```text
-//! meta 1 | flags 1 | key length 1 or 2 | value length 1, 2 or 4 | expiry 0, 6 or 14 | key | value
+//! meta 1 | flags 1 | key length 1 or 2 | value length 1, 2 or 4 | expiry 0, 5 or 13 | key | value
 //! ```
 //!
 //! An ordinary entry (key under 256 bytes, value under 256, no expiry) has 4 bytes of header. A value from
@@ -73,8 +73,16 @@ const BLOB_VALUE: u8 = 0b0010_0000;
 /// Bytes that must follow an entry in its extent: a header is read as five bytes, and the smallest entry has four.
 pub(super) const PADDING: usize = 1;
 
-/// An expiry of this value in its six bytes is followed by eight that hold the true one: moments past the year 10,889.
-const FAR: u64 = 0xffff_ffff_ffff;
+/// Five bytes hold 34 years of milliseconds. The lower half stands for those from 0 on, as a clock counts that starts
+/// with its machine, the upper half for those from [`ERA`] on.
+const ERA_BIT: u64 = 1 << 39;
+
+/// The beginning of 2024.
+const ERA: u64 = 1_704_067_200_000;
+
+/// Five bytes of this value are followed by eight that hold the moment: one past the middle of 2041, or between 1987
+/// and 2024.
+const FAR: u64 = 0xff_ffff_ffff;
 
 /// A value that is about to be written: its bytes, or the number of its blob.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +103,7 @@ pub(super) struct Header {
     value_len: u16,
 }
 
-/// By the flags: the offset of the key from the entry's start, or of what follows a far expiry's first six bytes.
+/// By the flags: the offset of the key from the entry's start, or of what follows a far expiry's first five bytes.
 const KEY_AT: [u8; 64] = {
     let mut table = [0; 64];
     let mut flags = 0;
@@ -106,7 +114,7 @@ const KEY_AT: [u8; 64] = {
             LONG_VALUE => 2,
             _ => 4,
         };
-        let expiry = if flags & EXPIRES == 0 { 0 } else { 6 };
+        let expiry = if flags & EXPIRES == 0 { 0 } else { 5 };
         table[flags as usize] = 2 + key_len + value_len + expiry;
         flags += 1;
     }
@@ -181,7 +189,7 @@ impl Header {
         }
         let near = u16::from(KEY_AT[usize::from(self.flags & 63)]);
         if self.key_at == near {
-            return Some(Millis(expiry_at(bytes, near)));
+            return Some(from_short(expiry_at(bytes, near)));
         }
         let mut far = [0; 8];
         far.copy_from_slice(&bytes[usize::from(near)..usize::from(near) + 8]);
@@ -268,13 +276,34 @@ impl Header {
     }
 }
 
-/// The six bytes of an expiry in front of `key_at`.
+/// The five bytes of an expiry in front of `key_at`.
 #[inline]
 fn expiry_at(bytes: &[u8], key_at: u16) -> u64 {
-    let at = usize::from(key_at) - 6;
-    let mut near = [0; 8];
-    near[..6].copy_from_slice(&bytes[at..at + 6]);
-    u64::from_le_bytes(near)
+    let at = usize::from(key_at) - 5;
+    let mut short = [0; 8];
+    short[..5].copy_from_slice(&bytes[at..at + 5]);
+    u64::from_le_bytes(short)
+}
+
+/// The moment that five bytes stand for, if not [`FAR`].
+#[inline]
+const fn from_short(short: u64) -> Millis {
+    if short < ERA_BIT {
+        Millis(short)
+    } else {
+        Millis(short - ERA_BIT + ERA)
+    }
+}
+
+/// The five bytes that stand for a moment; [`FAR`] where none do.
+const fn to_short(Millis(moment): Millis) -> u64 {
+    if moment < ERA_BIT {
+        moment
+    } else if moment >= ERA && moment - ERA + ERA_BIT < FAR {
+        moment - ERA + ERA_BIT
+    } else {
+        FAR
+    }
 }
 
 /// Whether the entry at the start of `bytes` has this key: what a look-up asks of each candidate, without decoding the
@@ -343,18 +372,17 @@ pub(super) fn kill(bytes: &mut [u8]) {
 fn expiry_len(expires: Option<Millis>) -> usize {
     match expires {
         None => 0,
-        Some(Millis(moment)) if moment < FAR => 6,
-        Some(_) => 14,
+        Some(moment) if to_short(moment) < FAR => 5,
+        Some(_) => 13,
     }
 }
 
 fn put_expiry(to: &mut [u8], expires: Option<Millis>) {
-    if let Some(Millis(moment)) = expires {
-        if moment < FAR {
-            to[..6].copy_from_slice(&moment.to_le_bytes()[..6]);
-        } else {
-            to[..6].copy_from_slice(&FAR.to_le_bytes()[..6]);
-            to[6..14].copy_from_slice(&moment.to_le_bytes());
+    if let Some(moment) = expires {
+        let short = to_short(moment);
+        to[..5].copy_from_slice(&short.to_le_bytes()[..5]);
+        if short == FAR {
+            to[5..13].copy_from_slice(&moment.0.to_le_bytes());
         }
     }
 }
@@ -434,7 +462,13 @@ mod tests {
             key in proptest::collection::vec(any::<u8>(), 0..600),
             value in proptest::collection::vec(any::<u8>(), 0..1024),
             blob in proptest::option::of(any::<u32>()),
-            expires in proptest::option::of(prop_oneof![0..1u64 << 41, any::<u64>(), Just(FAR), Just(FAR - 1)]),
+            expires in proptest::option::of(prop_oneof![
+                0..1u64 << 42,
+                any::<u64>(),
+                (ERA_BIT - 2)..ERA_BIT + 2,
+                (ERA - 2)..ERA + 2,
+                (ERA + ERA_BIT - 3)..ERA + ERA_BIT + 1,
+            ]),
             kind in prop_oneof![Just(Kind::String), Just(Kind::Array), Just(Kind::Object)],
         ) {
             let stored = blob.map_or(Stored::Inline(&value), Stored::Blob);
@@ -459,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_entry_has_four_bytes_of_header() {
+    fn an_ordinary_entry_has_four_bytes_of_header_and_five_with_a_time_to_live() {
         assert_eq!(
             size(b"key:0000001", Stored::Inline(&[0; 32]), None),
             11 + 32 + 4
@@ -468,9 +502,9 @@ mod tests {
             size(
                 b"key:0000001",
                 Stored::Inline(&[0; 32]),
-                Some(Millis(1 << 41))
+                Some(Millis(1_900_000_000_000))
             ),
-            11 + 32 + 4 + 6
+            11 + 32 + 4 + 5
         );
     }
 }

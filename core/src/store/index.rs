@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use hashbrown::HashTable;
 
 use super::log::Handle;
+use super::wheel::Remnant;
 use crate::ledger::allocation;
 use crate::prefetch::prefetch;
 
@@ -25,6 +26,34 @@ const DIRECTORY_SHIFT: u32 = 44;
 
 /// Bits of the hash that can choose a table: 8 Ki tables, 58 million entries in one shard.
 const MAX_DEPTH: u32 = 13;
+
+/// Where hashbrown's tag begins: it takes the top seven bits of as much of a hash as fits a word.
+const TAG_SHIFT: u32 = usize::BITS - TAG_BITS;
+
+const TAG_BITS: u32 = 7;
+
+/// Bits of a remnant that choose the bucket: all that a table has use for, unless it was split as often as can be.
+const BUCKET_BITS: u32 = MAX_SLOTS.ilog2();
+
+/// Bits of a remnant that choose the table: enough for 64 of them, 458,000 entries in one shard.
+const DIRECTORY_BITS: u32 = Remnant::BITS - TAG_BITS - BUCKET_BITS;
+
+/// What a look-up needs of a hash, in the bits of a remnant.
+pub(super) const fn remnant(hash: u64) -> Remnant {
+    let bucket = hash as u32 & ((1 << BUCKET_BITS) - 1);
+    let directory = directory_bits(hash) as u32 & ((1 << DIRECTORY_BITS) - 1);
+    let tag = (hash >> TAG_SHIFT) as u32 & ((1 << TAG_BITS) - 1);
+    Remnant::new(tag << (DIRECTORY_BITS + BUCKET_BITS) | directory << BUCKET_BITS | bucket)
+}
+
+/// A hash of that remnant, whose other bits are 0.
+const fn hash_with(remnant: Remnant) -> u64 {
+    let bits = remnant.bits() as u64;
+    let bucket = bits & ((1 << BUCKET_BITS) - 1);
+    let directory = bits >> BUCKET_BITS & ((1 << DIRECTORY_BITS) - 1);
+    let tag = bits >> (BUCKET_BITS + DIRECTORY_BITS);
+    tag << TAG_SHIFT | directory << DIRECTORY_SHIFT | bucket
+}
 
 #[derive(Debug)]
 struct Table {
@@ -235,6 +264,36 @@ impl Index {
             .map(Handle)
     }
 
+    /// Handles that may stand under a hash of that remnant, among them all that do. None of them twice, unless a table
+    /// is larger than a remnant can tell.
+    pub(super) fn candidates(&self, remnant: Remnant) -> impl Iterator<Item = Handle> {
+        let hash = hash_with(remnant);
+        // A directory that is wider than the remnant can tell has several tables that it may be, each to be looked at
+        // under the first of its directory entries only.
+        let wider = self.depth.saturating_sub(DIRECTORY_BITS);
+        (0..1u64 << wider)
+            .map(move |more| (more, hash | more << (DIRECTORY_SHIFT + DIRECTORY_BITS)))
+            .map(|(more, hash)| (more, hash, self.table_of(hash)))
+            .filter(|(more, _, table)| more >> table.depth.saturating_sub(DIRECTORY_BITS) == 0)
+            .flat_map(|(_, hash, Table { slots, .. })| {
+                let larger = (slots.num_buckets() >> BUCKET_BITS).max(1) as u64;
+                (0..larger).flat_map(move |more| slots.iter_hash(hash | more << BUCKET_BITS))
+            })
+            .map(|&handle| Handle(handle))
+    }
+
+    /// Asks for what [`candidates`](Self::candidates) reads first.
+    #[inline]
+    pub(super) fn prefetch_remnant(&self, remnant: Remnant) {
+        self.prefetch(hash_with(remnant));
+    }
+
+    /// The first handle that may be one of that remnant, in the first table that it may be in.
+    #[inline]
+    pub(super) fn guess_remnant(&self, remnant: Remnant) -> Option<Handle> {
+        self.guess(hash_with(remnant))
+    }
+
     /// Makes `new` stand where `old` stood.
     ///
     /// # Panics
@@ -421,6 +480,57 @@ impl Index {
                     "an entry stands in its table"
                 );
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hashes by handle: as good as random, but few different ones in the directory's upper bits.
+    fn hash_of(handle: Handle) -> u64 {
+        u64::from(handle.0 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(handle.0) << 20
+    }
+
+    fn filled(entries: u32) -> Index {
+        let hints = (0..1).map(|_| Hint::default()).collect();
+        let mut index = Index::new(Notice { hints, shard: 0 });
+        for number in 0..entries {
+            index.insert(hash_of(Handle(number)), Handle(number), hash_of);
+        }
+        index.validate(hash_of);
+        index
+    }
+
+    #[test]
+    fn a_remnant_finds_every_entry_once_among_few() {
+        // From one table to more of them than a remnant tells from each other.
+        for entries in [1, 100, 5_000, 60_000, 900_000] {
+            let index = filled(entries);
+            let step = (entries as usize / 2_000).max(1);
+            let (mut found, mut looked) = (0, 0);
+            for number in (0..entries).step_by(step) {
+                let remnant = remnant(hash_of(Handle(number)));
+                let candidates: Vec<_> = index.candidates(remnant).collect();
+                assert_eq!(
+                    candidates.iter().filter(|of| of.0 == number).count(),
+                    1,
+                    "{number} of {entries}"
+                );
+                looked += 1;
+                found += candidates.len();
+            }
+            let tables = 1 << index.depth.saturating_sub(DIRECTORY_BITS);
+            assert!(found <= looked * (1 + tables), "{found} for {looked}");
+        }
+    }
+
+    #[test]
+    fn a_remnant_is_what_a_look_up_needs_of_a_hash() {
+        for number in 0..1_000 {
+            let remnant = remnant(hash_of(Handle(number)));
+            assert_eq!(super::remnant(hash_with(remnant)), remnant);
         }
     }
 }

@@ -1,36 +1,31 @@
-//! Housekeeping: rounds through all shards that remove what has expired and free what a flush left, in bounded pieces.
+//! Housekeeping: removes what has ended and frees what a flush left, in bounded pieces.
 //!
-//! A round walks the log of every shard that has keys with a time to live and notes the next moment at which one is
-//! due. Between rounds nothing happens before that moment, and not more than two rounds a second. What was changed
-//! during a round of several ticks may be behind where it was; then another one follows.
+//! Each shard tells on the agenda when its timers want to be looked at. A tick looks at those whose moment has come, a
+//! batch of entries under each lock and one shard after the other, so that none waits for the rest of another's.
 
-use alloc::vec::Vec;
-
+use super::expiry::Harvest;
 use super::{Shard, Store};
 use crate::Millis;
 use crate::session::Budget;
 
-/// Milliseconds between the starts of two rounds, at least: the memory of an expired key is back within a second.
-const PACE: u64 = 500;
+/// Units of the budget that a visit takes: two or three lines of memory that are seldom in the cache.
+const VISIT: usize = 2;
 
-/// Units of the budget that dropping a large value takes.
+/// Units that an item takes which has come up.
+const ITEM: usize = 3;
+
+/// Units that dropping a large value takes.
 const FREEING: usize = 5;
 
-/// The round under way.
+/// How far housekeeping has come.
 #[derive(Debug, Default)]
-pub(super) struct Round {
-    /// The next shard to visit.
+pub(super) struct Progress {
+    /// The next shard to be looked at.
     shard: usize,
-    /// The earliest moment at which something that was seen is due.
-    due: Option<Millis>,
-    /// When a round may start; nothing before that.
-    next: Millis,
-    /// Changes ever made to the shards that were visited.
-    changes: u64,
-    /// The same of all shards, in the round before.
-    changes_before: u64,
-    /// Whether the round took more than one tick.
-    split: bool,
+    /// The last flush after which every shard was looked at, ...
+    flushed: u64,
+    /// ... and the one after which they are being looked at, with the next of them.
+    flushing: (u64, usize),
 }
 
 impl Store {
@@ -40,36 +35,57 @@ impl Store {
         if self.free_one(&mut budget) > 0 {
             return Some(now);
         }
-        let mut round = self.round.lock();
-        if now < round.next {
-            return Some(round.next);
-        }
-        while round.shard < self.shards() {
-            if budget.is_spent() {
-                round.split = true;
-                return Some(now);
-            }
-            budget.spend(1);
-            let mut freed = Vec::new();
-            let mut shard = self.lock(round.shard);
-            if shard.sweep(now, &mut budget, &mut round.due, &mut freed) {
-                round.changes = round.changes.wrapping_add(shard.changes());
-                round.shard += 1;
-            }
-            drop(shard);
-            budget.spend(freed.len() * FREEING);
-        }
-        let missed = round.split && round.changes != round.changes_before;
-        let due = if missed { Some(now) } else { round.due };
-        *round = Round {
-            next: now.plus(PACE),
-            changes_before: round.changes,
-            ..Round::default()
-        };
-        if !self.garbage.lock().is_empty() {
+        let mut progress = self.progress.lock();
+        let done = self.put_aside(&mut progress, &mut budget)
+            && self.expire(&mut progress, now, &mut budget);
+        if !done || !self.garbage.lock().is_empty() {
             return Some(now);
         }
-        due.map(|due| due.max(round.next))
+        self.agenda.first()
+    }
+
+    /// Lets every shard notice a flush that nobody else made it notice. False where the budget was spent first.
+    fn put_aside(&self, progress: &mut Progress, budget: &mut Budget) -> bool {
+        while progress.flushed != self.generation() {
+            let (flush, shard) = &mut progress.flushing;
+            if *shard == 0 {
+                *flush = self.generation();
+            }
+            while *shard < self.shards() {
+                if budget.is_spent() {
+                    return false;
+                }
+                budget.spend(VISIT);
+                drop(self.lock(*shard));
+                *shard += 1;
+            }
+            progress.flushed = *flush;
+            *shard = 0;
+        }
+        true
+    }
+
+    /// Removes what has ended. False where the budget was spent first.
+    fn expire(&self, progress: &mut Progress, now: Millis, budget: &mut Budget) -> bool {
+        let mut harvest = Harvest::default();
+        let mut passed = 0;
+        while passed < self.shards() && !budget.is_spent() {
+            let shard = progress.shard;
+            progress.shard = (shard + 1) % self.shards();
+            passed += 1;
+            if !self.agenda.is_due(shard, now) {
+                continue;
+            }
+            passed = 0;
+            self.lock(shard).expire_some(now, &mut harvest);
+            let work = core::mem::take(&mut harvest.work);
+            budget.spend(VISIT + work * ITEM + harvest.freed.len() * FREEING);
+            harvest.freed.clear();
+        }
+        if harvest.lags.total() > 0 {
+            self.lags.lock().add(&harvest.lags);
+        }
+        passed == self.shards()
     }
 
     /// Frees all that flushes have put aside.

@@ -9,6 +9,7 @@ mod account;
 mod blobs;
 mod entry;
 mod evict;
+mod expiry;
 mod index;
 mod keeper;
 mod key;
@@ -19,18 +20,21 @@ pub mod packed;
 mod policy;
 mod room;
 mod shard;
+mod wheel;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::Histogram;
 use crate::eviction::Eviction;
 use crate::ledger::Ledger;
 use crate::prefetch::{prefetch, prefetch_write};
 use crate::sync::{Guard, Mutex};
 
 use account::Account;
+use expiry::{Agenda, Timers};
 use index::{Hint, Notice};
 
 pub use entry::{Data, Item, Kind};
@@ -53,7 +57,10 @@ pub struct Store {
     generation: AtomicU64,
     /// What flushed shards held, until [`tick`](Self::tick) frees it.
     garbage: Mutex<Vec<Shard>>,
-    round: Mutex<keeper::Round>,
+    agenda: Arc<Agenda>,
+    /// How late entries that had ended were removed, in milliseconds.
+    lags: Mutex<Histogram>,
+    progress: Mutex<keeper::Progress>,
     /// Random numbers given out.
     drawn: AtomicU64,
     /// The shard that is next to be asked for memory.
@@ -144,6 +151,7 @@ impl Store {
         let count = options.shards.clamp(1, 4096).next_power_of_two();
         let hints: Arc<[_]> = (0..count).map(|_| Hint::default()).collect();
         let board: Arc<[_]> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        let agenda = Arc::new(Agenda::new(count));
         let ledger = &options.ledger;
         let shard = |shard| {
             let hints = Arc::clone(&hints);
@@ -154,12 +162,14 @@ impl Store {
                 entries: (options.max_entries / count + spare).max(1),
                 eviction: options.eviction,
             };
+            let timers = Timers::new(&agenda, shard);
             let account = Account::new(ledger, &board, shard);
             Slot(Mutex::new(Shard::new(
                 Arc::clone(&hasher),
                 notice,
                 account,
                 limit,
+                timers,
             )))
         };
         let shards = (0..count).map(shard).collect();
@@ -171,7 +181,9 @@ impl Store {
             hasher,
             generation: AtomicU64::new(0),
             garbage: Mutex::new(Vec::new()),
-            round: Mutex::default(),
+            agenda,
+            lags: Mutex::default(),
+            progress: Mutex::default(),
             drawn: AtomicU64::new(0),
             asked: AtomicUsize::new(0),
         }
@@ -241,7 +253,7 @@ impl Store {
     #[inline]
     pub(crate) fn lock(&self, index: usize) -> Guard<'_, Shard> {
         let mut shard = self.shards[index].0.lock();
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation();
         if shard.generation() != generation {
             self.renew(&mut shard, generation);
         }
@@ -256,7 +268,7 @@ impl Store {
             .map(|&index| self.shards[index].0.lock())
             .collect();
         // Read once, with every lock held: a flush is seen by all of these shards or by none.
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation();
         for shard in &mut guards {
             if shard.generation() != generation {
                 self.renew(shard, generation);
@@ -280,6 +292,11 @@ impl Store {
             .hash(&self.drawn.fetch_add(1, Ordering::Relaxed).to_le_bytes())
     }
 
+    /// Flushes ever made.
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     /// Removes every key, for everyone at once. Memory comes back by [`tick`](Self::tick).
     pub fn flush(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -293,6 +310,18 @@ impl Store {
             self.lock(index).count(&mut census);
         }
         census
+    }
+
+    /// How many milliseconds after their ends entries were removed that nobody touched in between: those that
+    /// [`tick`](Self::tick) removed.
+    #[must_use]
+    pub fn lags(&self) -> Histogram {
+        self.lags.lock().clone()
+    }
+
+    /// Forgets [`lags`](Self::lags) up to now.
+    pub fn reset_lags(&self) {
+        *self.lags.lock() = Histogram::default();
     }
 
     /// Number of keys.

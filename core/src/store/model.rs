@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::wheel::TICK;
 use super::{Effect, Key, Kind, NewData, Options, Position, Store};
 use crate::session::Budget;
 use crate::{Blob, Millis};
@@ -82,7 +83,7 @@ fn operation() -> impl Strategy<Value = Op> {
     let len = || prop_oneof![8 => 0..100usize, 2 => 200..300usize, 2 => 900..1_300usize, 1 => 0..100_000usize];
     let kind =
         prop_oneof![4 => Just(Kind::String), 1 => Just(Kind::Array), 1 => Just(Kind::Object)];
-    let ttl = || prop_oneof![3 => Just(None), 2 => (1..2_000u64).prop_map(Some), 1 => (1u64 << 47..1 << 50).prop_map(Some)];
+    let ttl = || prop_oneof![3 => Just(None), 2 => (1..2_000u64).prop_map(Some), 1 => (1..100_000_000u64).prop_map(Some), 1 => (1u64 << 47..1 << 50).prop_map(Some)];
     prop_oneof![
         20 => (key(), len(), kind, ttl()).prop_map(|(key, len, kind, ttl)| Op::Set { key, len, kind, ttl }),
         8 => key().prop_map(|key| Op::Delete { key }),
@@ -92,7 +93,8 @@ fn operation() -> impl Strategy<Value = Op> {
         2 => any::<u64>().prop_map(|random| Op::Sample { random }),
         1 => key().prop_map(|key| Op::Hold { key }),
         3 => (1..900u64).prop_map(|millis| Op::Pass { millis }),
-        3 => (1..200i32).prop_map(|budget| Op::Tick { budget }),
+        1 => (1..100_000_000u64).prop_map(|millis| Op::Pass { millis }),
+        3 => prop_oneof![1..200i32, Just(i32::MAX)].prop_map(|budget| Op::Tick { budget }),
         1 => Just(Op::Flush),
     ]
 }
@@ -212,9 +214,7 @@ impl Pair {
             Op::Sample { random } => self.sample(random),
             Op::Hold { key: number } => self.hold(&key(number)),
             Op::Pass { millis } => self.now = self.now.plus(millis),
-            Op::Tick { budget } => {
-                self.store.tick(self.now, Budget::new(budget));
-            }
+            Op::Tick { budget } => self.tick(budget),
             Op::Flush => {
                 self.store.flush();
                 self.map.clear();
@@ -224,6 +224,27 @@ impl Pair {
         map.retain(|_, value| value.expires.is_none_or(|end| end > *now));
         if let Some(walk) = walk {
             walk.throughout.retain(|key| map.contains_key(key));
+        }
+    }
+
+    /// Where nothing is left to do, nothing is left that has ended, but for what ended a moment ago.
+    fn tick(&self, budget: i32) {
+        let next = self.store.tick(self.now, Budget::new(budget));
+        if next == Some(self.now) {
+            return;
+        }
+        assert!(next > Some(self.now) || next.is_none());
+        let ends = (0..self.store.shards()).filter_map(|shard| self.store.lock(shard).first_end());
+        if let Some(first) = ends.min() {
+            assert!(
+                self.now.since(first) < TICK,
+                "{first} was forgotten until {}",
+                self.now
+            );
+            assert!(
+                next <= Some(first.plus(TICK)) && next.is_some(),
+                "{first} will be forgotten"
+            );
         }
     }
 
@@ -439,4 +460,122 @@ fn tables_split_and_come_back() {
     assert_eq!(shard.len(), 10);
     let (live, total) = shard.occupancy();
     assert!(live < 1_000 && total < 64 << 10, "{live} of {total}");
+}
+
+/// A store of one shard, and one key of it.
+fn set(store: &Store, key: &[u8], ttl: Option<u64>, now: Millis) {
+    let key = store.key(key);
+    let effect = Effect::Set {
+        kind: Kind::String,
+        data: NewData::Bytes(b"v"),
+        expires: ttl.map(|ttl| now.plus(ttl)),
+    };
+    drop(store.lock(0).commit(&key, effect, now));
+}
+
+/// Ticks until nothing is left to do at `now`.
+fn settle(store: &Store, now: Millis) -> Option<Millis> {
+    loop {
+        let next = store.tick(now, Budget::TURN);
+        if next.is_none_or(|next| next > now) {
+            return next;
+        }
+    }
+}
+
+#[test]
+fn lives_made_shorter_and_longer_leave_little_behind() {
+    let (store, mut now) = (store(1, 5), Millis(1 << 41));
+    for change in 0..200_000u64 {
+        let key = (change / 2 % 500).to_le_bytes();
+        let ttl = if change % 2 == 0 {
+            1_000_000
+        } else {
+            10_000 + change
+        };
+        set(&store, &key, Some(ttl), now);
+        now = now.plus(change % 2);
+    }
+    let shard = store.lock(0);
+    shard.validate();
+    assert!(
+        shard.timers.memory() < 20_000,
+        "{} bytes",
+        shard.timers.memory()
+    );
+    drop(shard);
+    now = now.plus(1_000_000 + TICK);
+    assert_eq!(settle(&store, now), None);
+    assert_eq!((store.len(), store.lags().total()), (0, 500));
+}
+
+#[test]
+fn a_session_that_is_renewed_has_one_item() {
+    let (store, mut now) = (store(1, 5), Millis(1 << 41));
+    for _ in 0..10_000 {
+        set(&store, b"session", Some(30_000), now);
+        now = now.plus(100);
+        settle(&store, now);
+        store.lock(0).validate();
+    }
+    assert!(store.lock(0).timers.memory() < 500);
+    assert_eq!(store.len(), 1);
+    let now = now.plus(30_000 - 100 + TICK);
+    assert_eq!(settle(&store, now), None);
+    assert!(store.is_empty());
+}
+
+#[test]
+fn what_is_deleted_long_before_its_end_leaves_no_items() {
+    let (store, now) = (store(1, 5), Millis(1 << 41));
+    for number in 0..50_000u32 {
+        set(&store, &number.to_le_bytes(), Some(86_400_000), now);
+    }
+    let full = store.lock(0).timers.memory();
+    assert!(full > 200_000);
+    for number in 100..50_000u32 {
+        let key = number.to_le_bytes();
+        drop(store.lock(0).commit(&store.key(&key), Effect::Delete, now));
+    }
+    let next = settle(&store, now);
+    assert!(next > Some(now));
+    store.lock(0).validate();
+    assert!(store.lock(0).timers.memory() < 10_000);
+}
+
+#[test]
+fn a_store_without_ends_has_nothing_to_do() {
+    let (store, now) = (store(16, 5), Millis(1 << 41));
+    assert_eq!(store.tick(now, Budget::TURN), None);
+    set(&store, b"a", None, now);
+    assert_eq!(store.tick(now, Budget::TURN), None);
+    set(&store, b"a", Some(1), now);
+    assert!(store.tick(now, Budget::TURN).is_some());
+    let now = now.plus(1 + TICK);
+    assert_eq!(settle(&store, now), None);
+    assert!(store.is_empty());
+    store.flush();
+    assert_eq!(settle(&store, now), None);
+}
+
+#[test]
+fn an_entry_that_moves_keeps_its_end() {
+    let (store, now) = (store(1, 5), Millis(1 << 41));
+    for number in 0..5_000u32 {
+        set(&store, &number.to_le_bytes(), Some(5_000), now);
+    }
+    // Most go, and cleaning moves the rest.
+    for number in 0..5_000u32 {
+        if number % 10 > 0 {
+            let key = number.to_le_bytes();
+            drop(store.lock(0).commit(&store.key(&key), Effect::Delete, now));
+        }
+    }
+    store.lock(0).validate();
+    settle(&store, now.plus(4_999));
+    assert_eq!(store.len(), 500);
+    assert_eq!(settle(&store, now.plus(5_000 + TICK)), None);
+    assert_eq!(store.len(), 0);
+    let lags = store.lags();
+    assert!(lags.total() == 500 && lags.max() <= TICK);
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::account::Account;
 use super::blobs::Blobs;
 use super::entry::{self, Data, Header, Item, Kind, Stored};
+use super::expiry::Timers;
 use super::index::{Index, Notice};
 use super::key::{Key, KeyHasher};
 use super::log::{Handle, Log, Position, Queue};
@@ -13,7 +14,6 @@ use super::policy::Policy;
 use super::{Census, Limit};
 use crate::Millis;
 use crate::buffer::Blob;
-use crate::session::Budget;
 
 /// A value on its way into the store.
 #[derive(Clone, Debug)]
@@ -111,11 +111,10 @@ pub struct Shard {
     account: Account,
     limit: Limit,
     pub(super) policy: Policy,
-    expiring: usize,
+    pub(super) timers: Timers,
+    pub(super) expiring: usize,
     pub(super) expired: u64,
     pub(super) evicted: u64,
-    /// Where the sweep for expired entries goes on.
-    swept: Position,
     /// See [`pace`](Self::pace).
     mark: Position,
     pace: u8,
@@ -127,6 +126,7 @@ impl Shard {
         notice: Notice,
         account: Account,
         limit: Limit,
+        timers: Timers,
     ) -> Self {
         Self {
             generation: 0,
@@ -140,8 +140,8 @@ impl Shard {
             policy: Policy::new(),
             expiring: 0,
             expired: 0,
+            timers,
             evicted: 0,
-            swept: Position::default(),
             mark: Position::default(),
             pace: 0,
         }
@@ -161,6 +161,7 @@ impl Shard {
                 flushed.index.notice().clone(),
                 flushed.account.successor(),
                 flushed.limit,
+                flushed.timers.successor(),
             )
         }
     }
@@ -173,11 +174,6 @@ impl Shard {
     #[must_use]
     pub const fn len(&self) -> usize {
         self.index.len()
-    }
-
-    /// Changes ever made.
-    pub(super) const fn changes(&self) -> u64 {
-        self.changes
     }
 
     /// Whether there are no keys.
@@ -273,6 +269,7 @@ impl Shard {
             self.expired += 1;
             found = None;
         }
+        let sooner = self.sooner_end(found.as_ref(), &effect);
         if let (
             Some((handle, header)),
             Effect::Set {
@@ -284,6 +281,10 @@ impl Shard {
             && self.overwrite(*handle, header, *kind, data, *expires)
         {
             self.changes += 1;
+            if let Some(end) = sooner {
+                self.schedule(key.hash(), end, now);
+                self.settle();
+            }
             return Committed {
                 existed: true,
                 ..Committed::default()
@@ -317,6 +318,9 @@ impl Shard {
             Effect::Patch { offset, bytes } => self.patch(key, found, offset, bytes),
         };
         self.changes += 1;
+        if let Some(end) = sooner {
+            self.schedule(key.hash(), end, now);
+        }
         self.settle();
         Committed {
             existed,
@@ -334,7 +338,11 @@ impl Shard {
     /// Bytes of memory.
     #[inline]
     pub(super) fn memory(&self) -> usize {
-        self.log.memory() + self.index.memory() + self.blobs.memory() + self.policy.memory()
+        self.log.memory()
+            + self.index.memory()
+            + self.blobs.memory()
+            + self.policy.memory()
+            + self.timers.memory()
     }
 
     /// Cleans up behind a change, and says how much memory there is now.
@@ -366,6 +374,26 @@ impl Shard {
         header.value_mut(entry).copy_from_slice(bytes);
         header.write_expiry(entry, expires);
         true
+    }
+
+    /// The end that an entry will have, if it had none or a later one.
+    #[inline]
+    fn sooner_end(&self, found: Option<&(Handle, Header)>, effect: &Effect<'_>) -> Option<Millis> {
+        let (&Effect::Set {
+            expires: Some(end), ..
+        }
+        | &Effect::Expire(Some(end))) = effect
+        else {
+            return None;
+        };
+        match (found, effect) {
+            (None, Effect::Expire(_)) => None,
+            (None, _) => Some(end),
+            (Some((handle, header)), _) => {
+                let old = header.expires(self.log.at(*handle));
+                old.is_none_or(|old| end < old).then_some(end)
+            }
+        }
     }
 
     fn set(
@@ -409,8 +437,8 @@ impl Shard {
         self.log.at_mut(new)[0] = header.reads();
         let blob = header.blob(self.log.at(*old));
         self.index.replace(key.hash(), *old, new);
-        self.expiring -= usize::from(header.has_expiry());
         self.log.kill(*old, header.size());
+        self.forget_end(header);
         // Where the value only moved, the blob stays.
         let moved = matches!(value, Stored::Blob(number) if blob == Some(number));
         blob.filter(|_| !moved)
@@ -422,9 +450,22 @@ impl Shard {
         let (log, hasher) = (&self.log, &self.hasher);
         self.index
             .remove(hash, handle, |handle| hash_at(log, hasher, handle));
-        self.expiring -= usize::from(header.has_expiry());
         self.log.kill(handle, header.size());
+        self.forget_end(header);
         blob.map(|number| self.blobs.remove(number))
+    }
+
+    /// An entry that may have had an end has gone, or has another.
+    fn forget_end(&mut self, header: &Header) {
+        if header.has_expiry() {
+            self.expiring -= 1;
+            self.renew_timers();
+        }
+    }
+
+    /// The hash of an entry's key.
+    pub(super) fn hash_of(&self, handle: Handle) -> u64 {
+        hash_at(&self.log, &self.hasher, handle)
     }
 
     fn expire(&mut self, key: &Key<'_>, handle: Handle, header: &Header, expires: Option<Millis>) {
@@ -497,13 +538,15 @@ impl Shard {
     /// Moves the live entries of an extent to the head of its queue; the extent goes with the last of them.
     #[cold]
     fn empty(&mut self, number: u32) {
-        let live: Vec<_> = self.log.entries(number).collect();
-        for (old, header) in live {
+        let ask = |(old, header): (Handle, Header)| {
             let hash = self.hash_of(old);
-            if self
-                .relocate(old, &header, hash, self.log.queue_of(old))
-                .is_none()
-            {
+            self.index.prefetch(hash);
+            (old, header, hash)
+        };
+        let live: Vec<_> = self.log.entries(number).map(ask).collect();
+        for (old, header, hash) in live {
+            let queue = self.log.queue_of(old);
+            if self.relocate(old, &header, hash, queue).is_none() {
                 return;
             }
         }
@@ -520,11 +563,6 @@ impl Shard {
         let new = self.log.relocate(old, header.size(), queue)?;
         self.index.replace(hash, old, new);
         Some(new)
-    }
-
-    /// The hash of an entry's key.
-    pub(super) fn hash_of(&self, handle: Handle) -> u64 {
-        hash_at(&self.log, &self.hasher, handle)
     }
 
     /// Calls `visit` with the keys and values from `from` on until it says to stop, or until `steps` entries were
@@ -586,47 +624,6 @@ impl Shard {
         Some((header.key(bytes), header.is_due(bytes, now)))
     }
 
-    /// Removes expired entries as far as the budget goes, and lowers `due` to the earliest end of life that it meets.
-    /// Large values go to `freed`, to be dropped after the lock. Returns whether it got through the shard; else it goes
-    /// on there the next time.
-    pub(super) fn sweep(
-        &mut self,
-        now: Millis,
-        budget: &mut Budget,
-        due: &mut Option<Millis>,
-        freed: &mut Vec<Blob>,
-    ) -> bool {
-        /// Entries that are passed in the time of one unit of the budget.
-        const PER_UNIT: usize = 10;
-        /// Entries looked at under one lock: about 20 µs.
-        const SLICE: usize = 2000;
-        /// Entries removed under one lock: about as long.
-        const REMOVED: usize = 200;
-        if self.expiring == 0 {
-            return true;
-        }
-        let mut ended = Vec::with_capacity(REMOVED);
-        let mut steps = SLICE;
-        let next = self.log.walk(self.swept, &mut steps, |handle, header| {
-            if let Some(end) = header.expires(self.log.at(handle)) {
-                if end <= now {
-                    ended.push((handle, *header));
-                } else {
-                    *due = Some(due.map_or(end, |due| due.min(end)));
-                }
-            }
-            ended.len() < REMOVED
-        });
-        budget.spend((SLICE - steps) / PER_UNIT + ended.len());
-        self.swept = next.unwrap_or_default();
-        for (handle, header) in ended {
-            freed.extend(self.remove(self.hash_of(handle), handle, &header));
-            self.expired += 1;
-        }
-        self.settle();
-        next.is_none()
-    }
-
     pub(super) fn count(&self, census: &mut Census) {
         census.keys += self.index.len() as u64;
         census.expiring += self.expiring as u64;
@@ -645,7 +642,7 @@ impl Shard {
         let hash_of = |handle| hash_at(&self.log, &self.hasher, handle);
         self.log.validate();
         self.index.validate(hash_of);
-        let (mut entries, mut expiring, mut blobs) = (0, 0, Vec::new());
+        let (mut entries, mut ends, mut blobs) = (0, Vec::new(), Vec::new());
         let end = self.log.walk(
             Position::default(),
             &mut { usize::MAX },
@@ -655,7 +652,7 @@ impl Shard {
                 let found = self.find(&key).map(|(found, _)| found);
                 assert_eq!(found, Some(handle), "a live entry is found by its key");
                 entries += 1;
-                expiring += usize::from(header.has_expiry());
+                ends.extend(header.expires(bytes).map(|end| (key.hash(), end)));
                 blobs.extend(header.blob(bytes));
                 true
             },
@@ -666,9 +663,25 @@ impl Shard {
             self.index.len(),
             "live entries and those in the index"
         );
-        assert_eq!(expiring, self.expiring, "entries with a time to live");
+        assert_eq!(ends.len(), self.expiring, "entries with a time to live");
+        self.validate_timers(&ends);
         blobs.sort_unstable();
         self.blobs.validate(&blobs);
+    }
+
+    /// When the first entry ends that has not been removed.
+    pub(super) fn first_end(&self) -> Option<Millis> {
+        let mut first = None;
+        self.log.walk(
+            Position::default(),
+            &mut { usize::MAX },
+            |handle, header| {
+                let end = header.expires(self.log.at(handle));
+                first = first.into_iter().chain(end).min();
+                true
+            },
+        );
+        first
     }
 
     /// Bytes of live entries, and of the memory that they lie in.
