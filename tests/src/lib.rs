@@ -6,6 +6,7 @@
 
 mod child;
 mod client;
+mod embedded;
 mod peer;
 mod random;
 mod server;
@@ -13,6 +14,7 @@ pub mod suite;
 
 pub use child::Child;
 pub use client::Client;
+pub use embedded::Embedded;
 pub use peer::{Peer, request};
 pub use random::Random;
 pub use server::{Server, Shape};

@@ -2,8 +2,10 @@
 
 use std::num::NonZeroUsize;
 
+use ant_cache_custom_runtime::PollLoop;
 use ant_cache_runtime_smol as smol;
 use ant_cache_runtime_std as threads;
+use ant_cache_tests::Embedded;
 
 const fn number(n: usize) -> NonZeroUsize {
     NonZeroUsize::new(n).expect("not zero")
@@ -33,4 +35,6 @@ ant_cache_tests::suite! {
     smol_single_alone: smol::Single::new(number(1));
     smol_pooled: smol_pooled(8, 2);
     smol_pooled_alone: smol_pooled(1, 1);
+    smol_embedded: Embedded;
+    custom: PollLoop;
 }

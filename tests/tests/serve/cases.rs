@@ -1,4 +1,4 @@
-//! What holds for both architectures.
+//! What holds for every runtime and architecture.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -309,6 +309,30 @@ pub(crate) fn shutdown_answers_what_was_received<R: Runtime + Send + 'static>(
         assert_eq!(reader.join().unwrap(), 1_999 * 41);
     }
     assert_eq!(server.totals().commands, 20 * 2_000);
+}
+
+/// A thousand connections, each with requests that the server has not looked at when it is told to stop.
+pub(crate) fn shutdown_answers_a_thousand_busy_connections<R: Runtime + Send + 'static>(
+    runtime: fn() -> R,
+    _: &str,
+) {
+    const REQUESTS: usize = 50;
+    let mut server = Server::start(runtime());
+    let mut clients: Vec<_> = (0..1_000).map(|_| server.client()).collect();
+    for client in &mut clients {
+        // The reply shows that the server has the connection.
+        assert_eq!(client.ask("PING"), PONG);
+    }
+    let requests = "ECHO 0123456789\n".repeat(REQUESTS);
+    for client in &mut clients {
+        client.send(&requests);
+    }
+    // It ends before the grace does, for otherwise connections are broken.
+    server.stop();
+    for client in &mut clients {
+        assert_eq!(client.rest(), "0123456789\n".repeat(REQUESTS));
+    }
+    assert_eq!(server.host.service().connections()[0], 0);
 }
 
 pub(crate) fn shutdown_closes_idle_connections<R: Runtime + Send + 'static>(
