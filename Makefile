@@ -36,6 +36,7 @@ bench: test-tools
 	python3 scripts/measure.py workers
 	python3 scripts/measure.py keys
 	python3 scripts/measure.py idle
+	python3 scripts/measure.py shapes
 
 lint:
 	$(CARGO) fmt --all --check

@@ -5,6 +5,7 @@
     scripts/measure.py workers    what 200 workers cost more than 2
     scripts/measure.py keys       what others feel while one client lists 5 million keys in a loop
     scripts/measure.py idle       what 10,000 idle connections cost, and what 100 busy ones feel beside them
+    scripts/measure.py shapes     the original server's own tables: each runtime and architecture, pools of each size
 
 Each prints a table and, where there is a target, whether it is met. Every figure is the median of several rounds; in
 each round all servers are measured one after the other, and ratios are taken within a round, so that a machine that
@@ -32,6 +33,14 @@ HOST = "127.0.0.1"
 SERVER_CORE, LOAD_CORE = 0, 1
 CLIENTS = 100
 VALUE_SIZE = 16
+STD_POOLED, SMOL_SINGLE, SMOL_POOLED = "std pooled 200", "smol single", "smol pooled 200"
+# Each runtime and architecture: its name here, and the flags that choose it.
+SHAPES = {
+    "std single": ["--runtime", "std", "--server", "single"],
+    STD_POOLED: ["--runtime", "std", "--workers", "200"],
+    SMOL_SINGLE: ["--runtime", "smol", "--server", "single"],
+    SMOL_POOLED: ["--runtime", "smol", "--workers", "200"],
+}
 # Line feeds of a request in RESP: what the floor counts.
 LINES = {"set": 7, "get": 5}
 
@@ -154,13 +163,14 @@ class Lab:
         command = [self.floor_program, "--port", "{port}", "--lines", str(LINES[operation]), "--reply", reply]
         return self.start(f"floor {operation}", command, bench_args=["--keys", "1"])
 
-    def bench(self, server, *args, seconds=None):
-        """Runs the load generator on the load's core; returns its report."""
+    def bench(self, server, *args, seconds=None, ops=None):
+        """Runs the load generator on the load's core, for a time or a number of requests; returns its report."""
         seconds = seconds or self.options.seconds
+        length = ["--ops", str(ops)] if ops else ["--duration", str(seconds)]
         command = [
             self.program, "bench", "--json", "--host", HOST, "--port", str(server.port),
             "--server-pid", str(server.pid), "--dialect", server.dialect, "--clients", str(CLIENTS),
-            "--value-size", str(VALUE_SIZE), "--warmup", str(seconds / 5), "--duration", str(seconds),
+            "--value-size", str(VALUE_SIZE), "--warmup", str(seconds / 5), *length,
             *args, *server.bench_args,
         ]
         done = subprocess.run(
@@ -241,9 +251,8 @@ def compare(lab, verdicts):
     servers = [
         lab.redis(),
         lab.memcached(),
-        lab.ant("ant single", "--server", "single"),
-        lab.ant("ant pooled 2", "--workers", "2"),
-        lab.ant("ant pooled 200", "--workers", "200"),
+        lab.ant("std pooled 2", "--workers", "2"),
+        *[lab.ant(name, *flags) for name, flags in SHAPES.items()],
     ]
     # The floor's reply to GET is the value that the generator expects of its one key.
     lab.bench(servers[0], "--test", "ping", "--prefill", "--keys", "1", seconds=0.1)
@@ -292,13 +301,17 @@ def print_compared(cell, results, verdicts):
             *[f"{latency(tests, quantile):,.0f}" for quantile in ("p50", "p99", "p99.9")],
         ])
     print_table(rows)
-    # The targets are those of the pooled architecture; a thread a connection pays a context switch a request.
+    # The targets beside peers are those of pooled threads; a thread a connection pays a context switch a request.
     for name in costs:
-        if name.startswith("ant pooled"):
+        if name.startswith("std pooled"):
             what = f"{operation} x {pipeline}, {name}"
             verdicts.check(f"{what} to the better peer", ratio(costs[name], best), 0.92 if pipeline == 1 else 0.80)
             if pipeline == 1:
                 verdicts.check(f"{what} to the floor", ratio(costs[name], costs["floor"]), 1.10)
+    limits = {SMOL_SINGLE: 1.08, SMOL_POOLED: 1.12} if pipeline == 1 else {SMOL_SINGLE: 1.05, SMOL_POOLED: 1.05}
+    for name, limit in limits.items():
+        what = f"{operation} x {pipeline}, {name} to {STD_POOLED}"
+        verdicts.check(what, ratio(costs[name], costs[STD_POOLED]), limit)
     print()
 
 
@@ -419,33 +432,39 @@ def keys(lab, verdicts):
 
 def idle(lab, verdicts):
     count = 1_000 if lab.options.quick else 10_000
-    server = lab.ant("ant pooled 200", "--workers", "200", "--max-connections", str(count + 1000))
+    names = [STD_POOLED, SMOL_SINGLE, SMOL_POOLED]
+    servers = [lab.ant(name, *SHAPES[name], "--max-connections", str(count + 1000)) for name in names]
     load = ["--ratio", "1:9", "--prefill"]
-    alone, beside, costs = [], [], []
-    # Whatever the load itself allocates is there before the first connection is counted.
-    lab.bench(server, *load)
+    alone, beside, memory = ({name: [] for name in names} for _ in range(3))
+    for server in servers:
+        # Whatever the load itself allocates is there before the first connection is counted.
+        lab.bench(server, *load)
     for _ in lab.rounds():
-        alone.append(lab.bench(server, *load))
-        before = server.rss()
-        connections = [open_idle(server) for _ in range(count)]
-        time.sleep(0.5)
-        costs.append((server.rss() - before) / count)
-        beside.append(lab.bench(server, *load))
-        for connection in connections:
-            connection.close()
-        time.sleep(0.5)
-    rows = [["", "µs/op", "ops/s", "p50", "p99", "p99.9"]]
-    for name, tests in (("100 busy alone", alone), (f"beside {count:,} idle", beside)):
-        rows.append([
-            name,
-            f"{median([cost(test) for test in tests]):.3f}",
-            f"{median([test['ops_per_second'] for test in tests]):,.0f}",
-            *[f"{latency(tests, quantile):,.0f}" for quantile in ("p50", "p99", "p99.9")],
-        ])
+        for server in servers:
+            alone[server.name].append(lab.bench(server, *load))
+            before = server.rss()
+            connections = [open_idle(server) for _ in range(count)]
+            time.sleep(0.5)
+            memory[server.name].append((server.rss() - before) / count)
+            beside[server.name].append(lab.bench(server, *load))
+            for connection in connections:
+                connection.close()
+            time.sleep(0.5)
+    rows = [["100 busy connections", "µs/op", "ops/s", "p50", "p99", "p99.9"]]
+    for name in names:
+        for where, tests in (("alone", alone[name]), (f"beside {count:,} idle", beside[name])):
+            rows.append([
+                f"{name}, {where}",
+                f"{median([cost(test) for test in tests]):.3f}",
+                f"{median([test['ops_per_second'] for test in tests]):,.0f}",
+                *[f"{latency(tests, quantile):,.0f}" for quantile in ("p50", "p99", "p99.9")],
+            ])
     print_table(rows)
-    # Memory that was given back and is used again does not show: the first round is the one that counts.
-    verdicts.check("bytes of resident memory an idle connection", max(costs), 2048)
-    verdicts.check("µs/op beside idle connections to alone", ratio(list(map(cost, beside)), list(map(cost, alone))), 1.10)
+    for name in names:
+        # Memory that was given back and is used again does not show: the first round is the one that counts.
+        verdicts.check(f"{name}, bytes of resident memory an idle connection", max(memory[name]), 2048)
+        costs = [list(map(cost, tests[name])) for tests in (beside, alone)]
+        verdicts.check(f"{name}, µs/op beside idle connections to alone", ratio(*costs), 1.10)
 
 
 def open_idle(server):
@@ -455,6 +474,55 @@ def open_idle(server):
     if not connection.recv(64).startswith(b"+PONG"):
         raise Failure(f"{server.name} does not answer PING")
     return connection
+
+
+# --- shapes
+
+
+def shapes(lab, verdicts):
+    print("100 clients, 1,000 SETs each")
+    print_shapes(lab)
+    for runtime in ("std", "smol"):
+        print(f"Pools of the runtime {runtime}: 50 clients, 50,000 SETs")
+        print_pools(lab, verdicts, runtime)
+
+
+def print_shapes(lab):
+    servers = [lab.redis(), *[lab.ant(name, *flags) for name, flags in SHAPES.items()]]
+    results = {server.name: [] for server in servers}
+    for _ in lab.rounds():
+        for server in servers:
+            results[server.name].append(lab.bench(server, "--test", "set", ops=100_000))
+    print_table([["", *SHAPE_COLUMNS], *[[name, *shape_cells(tests)] for name, tests in results.items()]])
+
+
+def print_pools(lab, verdicts, runtime):
+    sizes = [25, 50, 100, 200, 300, 500]
+    servers = {size: lab.ant(f"{size} workers", "--runtime", runtime, "--workers", str(size)) for size in sizes}
+    results = {size: [] for size in sizes}
+    memory = {}
+    for _ in lab.rounds():
+        for size, server in servers.items():
+            results[size].append(lab.bench(server, "--test", "set", "--clients", "50", ops=50_000))
+            memory[size] = server.rss()
+    rows = [["workers", *SHAPE_COLUMNS, "MiB"]]
+    rows += [[str(size), *shape_cells(tests), f"{memory[size] / (1 << 20):.1f}"] for size, tests in results.items()]
+    print_table(rows)
+    speeds = [median([test["ops_per_second"] for test in tests]) for tests in results.values()]
+    verdicts.check(f"{runtime}, the best pool size to the worst", max(speeds) / min(speeds), 1.10)
+    print()
+
+
+SHAPE_COLUMNS = ["ops/s", "mean µs", "P95", "P99", "errors", "server µs/op"]
+
+
+def shape_cells(tests):
+    return [
+        f"{median([test['ops_per_second'] for test in tests]):,.0f}",
+        *[f"{latency(tests, quantile):,.0f}" for quantile in ("mean", "p95", "p99")],
+        str(sum(test["errors"] for test in tests)),
+        f"{median([cost(test) for test in tests]):.3f}",
+    ]
 
 
 # --- The command line
@@ -474,7 +542,7 @@ def describe_machine():
 
 
 def main():
-    commands = {"compare": compare, "workers": workers, "keys": keys, "idle": idle}
+    commands = {"compare": compare, "workers": workers, "keys": keys, "idle": idle, "shapes": shapes}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=commands)
     parser.add_argument("--quick", action="store_true", help="a minute instead of many: shows that it works, proves nothing")
@@ -487,7 +555,9 @@ def main():
     options.seconds = options.seconds or (1.0 if options.quick else 3.0)
 
     needed = [program for program in ("redis-server", "memcached") if not shutil.which(program)]
-    if options.what == "compare" and needed:
+    if options.what == "shapes":
+        needed = [program for program in needed if program == "redis-server"]
+    if options.what in ("compare", "shapes") and needed:
         raise Failure(f"missing: {', '.join(needed)} (apt-get install redis-server memcached)")
     if not {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
         raise Failure("two cores are needed: one for the server, one for the load")

@@ -223,6 +223,7 @@ fn latency_json(latencies: &Histogram<u64>) -> Value {
         "mean": latencies.mean() / 1000.0,
         "p50": quantile(0.5),
         "p90": quantile(0.9),
+        "p95": quantile(0.95),
         "p99": quantile(0.99),
         "p99.9": quantile(0.999),
         "max": latencies.max() as f64 / 1000.0,
