@@ -75,6 +75,29 @@ impl Child {
         self.peak() - self.base
     }
 
+    /// Its open descriptors.
+    ///
+    /// # Panics
+    /// If the child is gone.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        self.count("fd")
+    }
+
+    /// Its threads.
+    ///
+    /// # Panics
+    /// If the child is gone.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.count("task")
+    }
+
+    fn count(&self, what: &str) -> usize {
+        let path = format!("/proc/{}/{what}", self.process.id());
+        std::fs::read_dir(path).expect("it runs").count()
+    }
+
     fn peak(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(path).expect("it runs");

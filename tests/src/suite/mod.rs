@@ -87,8 +87,11 @@ macro_rules! suite_tests {
 }
 
 /// Waits until something holds that another thread brings about.
+///
+/// # Panics
+/// If it does not within a minute.
 #[track_caller]
-fn eventually(mut holds: impl FnMut() -> bool) {
+pub fn eventually(mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "it never holds");
