@@ -159,16 +159,16 @@ impl Cache {
     /// The value of `key`: a copy, or from 1 KiB on the very bytes in the cache.
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Bytes> {
-        self.get_bytes(key.as_ref())
+        let mut found = None;
+        self.get_to(key.as_ref(), &mut found);
+        found
     }
 
-    /// [`get`](Self::get), compiled once.
-    fn get_bytes(&self, key: &[u8]) -> Option<Bytes> {
+    /// [`get`](Self::get), compiled once, and to where the caller wants it: see [`Bytes`].
+    fn get_to(&self, key: &[u8], found: &mut Option<Bytes>) {
         let key = self.store.key(key);
-        let mut found = None;
-        let hit = self.look_up(&key, |data| Bytes::take(data, &mut found));
+        let hit = self.look_up(&key, |data| Bytes::take(data, found));
         self.counters.count(hit);
-        found
     }
 
     /// The same, not counted.
