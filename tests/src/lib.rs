@@ -11,6 +11,7 @@ mod peer;
 mod random;
 mod server;
 pub mod suite;
+pub mod traces;
 
 pub use child::Child;
 pub use client::Client;

@@ -82,7 +82,7 @@ impl Shard {
         let entries = self.len();
         self.policy.resize(entries);
         let target = self.policy.window(entries);
-        self.shrink_window(target);
+        self.hand_over(target);
         if self.log.entries_in(Queue::Window) <= target
             && let Some(victim) = self.stop(Queue::Main, now, true)
         {
@@ -104,25 +104,28 @@ impl Shard {
         Some(candidate)
     }
 
-    /// Hands what the Window has above its target, but for one entry, to Main without contest.
-    fn shrink_window(&mut self, target: usize) {
+    /// Where the Window has become smaller, hands so many of its entries to Main without contest.
+    fn hand_over(&mut self, target: usize) {
+        if self.log.entries_in(Queue::Main) == 0 {
+            self.policy.surplus = self.len();
+        }
         for _ in 0..HANDED_OVER {
             let excess = self
                 .log
                 .entries_in(Queue::Window)
                 .saturating_sub(target + 1);
-            if excess == 0 {
+            // At its target, the Window has nothing left to hand over.
+            let surplus = self.policy.surplus.min(excess);
+            self.policy.surplus = surplus;
+            if surplus == 0 {
                 return;
             }
-            if self.log.hand_over(excess).is_none() {
-                let Some(found) = self.at_hand(Queue::Window) else {
-                    return;
-                };
+            let handed = self.log.hand_over(surplus).or_else(|| {
+                let found = self.at_hand(Queue::Window)?;
                 self.policy.passed(found.hash, found.header.count());
-                if self.advance(&found, Queue::Main, 0).is_none() {
-                    return;
-                }
-            }
+                self.advance(&found, Queue::Main, 0).map(|_| 1)
+            });
+            self.policy.surplus -= handed.unwrap_or(surplus);
         }
     }
 

@@ -276,13 +276,18 @@ impl Log {
     /// walk, all entries in it have moved.
     fn open_alone(&mut self, queue: Queue, size: usize) -> Option<u32> {
         let number = self.open(queue, size + entry::PADDING)?;
+        self.keep_head(queue);
+        Some(number)
+    }
+
+    /// Lets the extent before the newest one, which has no room to use, be the head again.
+    fn keep_head(&mut self, queue: Queue) {
         let order = &mut self.lines[queue as usize].order;
         if let Some(before) = order.len().checked_sub(2) {
             self.extents[order[before] as usize].sequence = self.next_sequence;
             self.next_sequence += 1;
             order.swap(before, before + 1);
         }
-        Some(number)
     }
 
     /// A new extent at the end of a queue.
@@ -414,22 +419,16 @@ impl Log {
             return None;
         }
         extent.queue = Queue::Main;
-        extent.sequence = self.next_sequence;
-        self.next_sequence += 1;
         let size = self.bytes[number as usize].len();
         window.order.pop_front();
         window.entries -= entries;
         window.total -= size;
         main.entries += entries;
         main.total += size;
-        // What was the head is one no longer: without a live entry it would stay for ever.
-        let old = main.order.back().copied();
         main.order.push_back(number);
-        if let Some(old) = old
-            && self.extents[old as usize].live == 0
-        {
-            self.close(old);
-        }
+        extent.sequence = self.next_sequence;
+        self.next_sequence += 1;
+        self.keep_head(Queue::Main);
         self.recount();
         Some(entries)
     }

@@ -21,8 +21,8 @@ const LEAST_HISTORY: usize = 256;
 /// All counts are halved when this many requests an entry were counted.
 const AGING: usize = 20;
 
-/// The part of all entries that a ghost remembers, as a divisor: 5 %.
-const GHOSTS: usize = 20;
+/// The part of all entries that a ghost remembers, as a divisor: 7 %.
+const GHOSTS: usize = 14;
 
 /// Parts that the share of the Window is counted in.
 const WHOLE: u32 = 1 << 16;
@@ -44,6 +44,8 @@ pub(super) struct Policy {
     history: History,
     rejects: Ghosts,
     victims: Ghosts,
+    /// Entries that the Window has yet to hand to Main because its share has become smaller.
+    pub(super) surplus: usize,
     /// Random numbers drawn.
     drawn: u64,
 }
@@ -56,6 +58,7 @@ impl Policy {
             history: History::new(0),
             rejects: Ghosts::new(0),
             victims: Ghosts::new(0),
+            surplus: 0,
             drawn: 0,
         }
     }
@@ -98,10 +101,12 @@ impl Policy {
             return;
         }
         let step = STEP.max(WHOLE / self.entries as u32);
+        let before = self.window(self.entries);
         if self.rejects.recall(hash) {
             self.window = (self.window + step).min(MOST);
         } else if self.victims.recall(hash) {
             self.window = self.window.saturating_sub(step).max(LEAST);
+            self.surplus += before - self.window(self.entries);
         }
     }
 
