@@ -131,7 +131,8 @@ fn draw(rows: &[Row], directory: &Path) -> Result<(), Box<dyn Error>> {
             .label(eviction.name())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
     }
-    let others: [(&str, fn(&Row) -> f64, RGBColor); 4] = [
+    type Other = (&'static str, fn(&Row) -> f64, RGBColor);
+    let others: [Other; 4] = [
         ("ARC", |row| row.arc, GREEN),
         ("S3-FIFO", |row| row.s3_fifo, MAGENTA),
         ("W-TinyLFU", |row| row.w_tinylfu, CYAN),

@@ -134,7 +134,7 @@ pub fn hit_ratio(
 ) -> f64 {
     let cache = Cache::builder_with(|| Millis(0), seed)
         .shards(shards)
-        .max_entries(entries)
+        .max_entries(entries as u64)
         .eviction(eviction)
         .build();
     let mut hits = 0;
