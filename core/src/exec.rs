@@ -267,7 +267,8 @@ impl<'a> Exec<'a> {
         /// Bytes that an entry takes beyond its key and value.
         const OVERHEAD: usize = 64;
         let need = (args.bytes() + OVERHEAD) as u64;
-        if need > self.service.settings.max_memory() {
+        // Nothing goes for what would not fit even if all did.
+        if need > self.service.capacity() {
             return Err(Error::OutOfMemory);
         }
         let mut search = Search::for_write(need);

@@ -27,6 +27,7 @@ impl Owner {
 #[derive(Debug, Default)]
 pub struct Ledger {
     held: [Line; Owner::ALL.len()],
+    overhead: AtomicU64,
 }
 
 /// Owners do not wait for each other's cache line.
@@ -70,6 +71,27 @@ impl Ledger {
     #[inline]
     pub fn used(&self) -> u64 {
         Owner::ALL.into_iter().map(|owner| self.held(owner)).sum()
+    }
+
+    /// Bytes that all owners but one hold.
+    #[must_use]
+    #[inline]
+    pub fn beside(&self, one: Owner) -> u64 {
+        let others = Owner::ALL.into_iter().filter(|&owner| owner != one);
+        others.map(|owner| self.held(owner)).sum()
+    }
+
+    /// Bytes that the process has in memory beyond what is used: code, stacks, what the allocator keeps. 0 until the
+    /// host has measured it.
+    #[must_use]
+    #[inline]
+    pub fn overhead(&self) -> u64 {
+        self.overhead.load(Relaxed)
+    }
+
+    /// Says what was measured.
+    pub fn set_overhead(&self, bytes: u64) {
+        self.overhead.store(bytes, Relaxed);
     }
 }
 
@@ -182,6 +204,7 @@ mod tests {
                 prop_assert_eq!(ledger.used(), sum as u64);
                 let connections = charges[0].bytes() + charges[2].bytes();
                 prop_assert_eq!(ledger.held(Owner::Connections), connections as u64);
+                prop_assert_eq!(ledger.beside(Owner::Connections), (sum - connections) as u64);
             }
             drop(charges);
             prop_assert_eq!(ledger.used(), 0);

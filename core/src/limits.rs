@@ -3,6 +3,20 @@
 /// The longest request, in bytes on the wire. Past it the request gets an error and the connection closes.
 pub const MAX_REQUEST: usize = 64 << 20;
 
+/// The longest request where memory is bounded. It lies in the input until it is executed, in a buffer that may be twice
+/// as long, and again in the store: of a longer one not even the first could be kept. At least what a stranger may send.
+#[must_use]
+pub const fn max_request(max_memory: u64) -> usize {
+    let quarter = max_memory / 4;
+    if quarter >= MAX_REQUEST as u64 {
+        MAX_REQUEST
+    } else if quarter <= MAX_REQUEST_UNAUTHENTICATED as u64 {
+        MAX_REQUEST_UNAUTHENTICATED
+    } else {
+        quarter as usize
+    }
+}
+
 /// The most arguments in one request (the command's name included), as Redis's limit of a multibulk.
 pub const MAX_ARGS: usize = 1 << 20;
 

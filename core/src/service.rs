@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::Millis;
 use crate::eviction::Eviction;
 use crate::facts::{Fact, Gauges, Tell};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Owner};
 use crate::session::{Budget, Session};
 use crate::settings::Settings;
 use crate::stats::{Counters, Totals};
@@ -90,6 +90,8 @@ pub struct Statistics {
     pub refused: u64,
     /// Keys removed because their time had come.
     pub expired: u64,
+    /// Keys removed because memory was needed.
+    pub evicted: u64,
 }
 
 #[derive(Debug, Default)]
@@ -187,10 +189,27 @@ impl Service {
         self.connections.fetch_sub(1, Relaxed);
     }
 
+    /// Bytes that may be used, so that with what the process has beyond them it is within
+    /// [`Settings::max_memory`].
+    #[inline]
+    fn bound(&self) -> u64 {
+        let bound = self.settings.max_memory();
+        if bound == u64::MAX {
+            return bound;
+        }
+        bound.saturating_sub(self.ledger.overhead())
+    }
+
+    /// The most that the store may use: what it would have if it were empty now.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.bound()
+            .saturating_sub(self.ledger.beside(Owner::Store))
+    }
+
     /// Whether `need` more bytes can be had under the bound on memory; where there is a policy, entries go for them.
     #[inline]
     pub(crate) fn make_room(&self, search: &mut Search, now: Millis, budget: &mut Budget) -> Room {
-        let bound = self.settings.max_memory();
+        let bound = self.bound();
         if self.store.has_room(search.need(), bound) {
             return Room::Made;
         }
@@ -230,6 +249,7 @@ impl Service {
             refused: all.refused - reset.refused,
             // The census may be older than the reset.
             expired: all.expired.saturating_sub(reset.expired),
+            evicted: all.evicted.saturating_sub(reset.evicted),
         }
     }
 
@@ -246,6 +266,7 @@ impl Service {
             accepted,
             refused,
             expired: census.expired,
+            evicted: census.evicted,
         }
     }
 

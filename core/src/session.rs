@@ -286,7 +286,7 @@ impl Session {
         let authenticated = self.client.authenticated;
         let limits = RequestLimits {
             bytes: if authenticated {
-                limits::MAX_REQUEST
+                limits::max_request(self.service.settings.max_memory())
             } else {
                 limits::MAX_REQUEST_UNAUTHENTICATED
             },

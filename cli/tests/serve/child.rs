@@ -60,7 +60,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it is ready.
     pub(crate) fn start(words: &[&str]) -> Self {
-        let mut child = program(words)
+        Self::spawn(program(words))
+    }
+
+    /// Starts a server by this command.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -73,13 +78,17 @@ impl Server {
         if ready.is_empty() {
             let mut text = String::new();
             log.read_to_string(&mut text).unwrap();
-            panic!("{words:?} did not start: {text}");
+            panic!("{command:?} did not start: {text}");
         }
         Self {
             child,
             ready,
             log: Some(log),
         }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The TCP port.

@@ -2,9 +2,18 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ant_cache_host::process::Usage;
 
 use super::child::{Server, program, refusal};
 use super::group::Group;
+
+/// The bound of the servers that are filled, in MiB.
+const BOUND: u64 = 128;
 
 /// A connection that sends many requests before it reads the replies.
 struct Client(BufReader<TcpStream>);
@@ -44,6 +53,12 @@ impl Client {
         self.0.read_line(&mut line).unwrap();
         assert!(line.ends_with("\r\n"), "the server closed the connection");
         line.trim_end().to_owned()
+    }
+
+    /// The one line that answers a request of one line.
+    fn ask(&mut self, request: &str) -> String {
+        write!(self.0.get_mut(), "{request}\r\n").unwrap();
+        self.line()
     }
 
     /// A field of INFO.
@@ -117,4 +132,156 @@ fn what_is_told_as_used_is_what_the_allocator_gave_out() {
             "{keys} keys of {size} bytes: {used} used, {given} given out, {error:.3}"
         );
     }
+}
+
+/// Watches the resident memory of a process; tells the most that it was at the end.
+struct Watch {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl Watch {
+    fn new(pid: u32) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let over = Arc::clone(&over);
+            move || {
+                let mut most = 0;
+                while !over.load(Relaxed) {
+                    most = most.max(Usage::of(pid).expect("it is never killed").resident);
+                    thread::sleep(Duration::from_millis(1));
+                }
+                most
+            }
+        });
+        Self { over, thread }
+    }
+
+    fn end(self) -> u64 {
+        self.over.store(true, Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// Sizes from 8 bytes to 1 MiB, each doubling as likely as the others, until they sum up to `total`.
+fn mixed(total: u64) -> impl Iterator<Item = (u64, usize)> {
+    let mut state = 1_u64;
+    let mut sum = 0;
+    (0..).map_while(move |key| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let least = 8_u64 << ((state >> 33) % 17);
+        let size = least + (state >> 40) % least;
+        sum += size;
+        (sum <= total).then_some((key, size.min(1 << 20) as usize))
+    })
+}
+
+/// The server's words, and its surroundings: a control group that would kill it a quarter above the bound, or a limit
+/// on its address space where none can be made.
+fn confined(eviction: &str) -> (Server, Option<Group>) {
+    let bound = format!("{BOUND}mb");
+    let words = [
+        "--port",
+        "0",
+        "--workers",
+        "4",
+        "--max-memory",
+        &bound,
+        "--eviction",
+        eviction,
+    ];
+    match Group::with_limit((BOUND + BOUND / 4) << 20) {
+        Some(group) => (Server::spawn(group.around(&program(&words))), Some(group)),
+        None => {
+            eprintln!("no control group can be made here: no more than a watch is kept");
+            (Server::start(&words), None)
+        }
+    }
+}
+
+#[test]
+fn three_times_the_bound_in_any_sizes_is_taken_within_it() {
+    for eviction in ["adaptive", "lru", "random", "ttl"] {
+        let (server, group) = confined(eviction);
+        let mut client = Client::new(&server);
+        let watch = Watch::new(server.pid());
+        let refusals = client.set(mixed(3 * BOUND << 20));
+        assert!(refusals.is_empty(), "{eviction}: {}", refusals[0]);
+        assert!(client.info("evicted_keys") > 0);
+        let (used, keys) = (client.info("used_memory"), client.info("keys"));
+        let most = watch.end();
+        let ratio = most as f64 / (BOUND << 20) as f64;
+        assert!(
+            ratio <= 1.10,
+            "{eviction}: {ratio:.3} of the bound was resident"
+        );
+        assert!(
+            keys > 0 && used > (BOUND << 20) * 6 / 10,
+            "{eviction}: only {used} bytes are used"
+        );
+        drop(server);
+        drop(group);
+    }
+}
+
+#[test]
+fn without_eviction_writes_are_refused_and_all_else_goes_on() {
+    let (server, _group) = confined("none");
+    let mut client = Client::new(&server);
+    let watch = Watch::new(server.pid());
+    let refusals = client.set(mixed(3 * BOUND << 20));
+    let oom = "-OOM command not allowed when used memory > 'maxmemory'.";
+    assert!(!refusals.is_empty() && refusals.iter().all(|reply| reply == oom));
+    assert_eq!(client.info("evicted_keys"), 0);
+    assert_eq!(client.ask("*2\r\n$6\r\nEXISTS\r\n$11\r\nkey:0000000"), ":1");
+    assert_eq!(
+        client.ask("*3\r\n$6\r\nEXPIRE\r\n$11\r\nkey:0000000\r\n$3\r\n100"),
+        ":1"
+    );
+    assert_eq!(client.ask("*2\r\n$3\r\nDEL\r\n$11\r\nkey:0000000"), ":1");
+    assert!(watch.end() <= (BOUND << 20) * 11 / 10);
+}
+
+#[test]
+fn a_value_larger_than_the_budget_is_refused_and_nothing_goes_for_it() {
+    let (server, _group) = confined("adaptive");
+    let mut client = Client::new(&server);
+    assert_eq!(client.set((0..1000).map(|key| (key, 1000))), [""; 0]);
+    // Its length says so, before it is sent.
+    let mut other = Client::new(&server);
+    let length = BOUND << 18;
+    let reply = other.ask(&format!(
+        "*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n${}",
+        length + 1
+    ));
+    assert_eq!(reply, "-ERR Protocol error: invalid bulk length");
+    assert_eq!(
+        (client.info("keys"), client.info("evicted_keys")),
+        (1000, 0)
+    );
+}
+
+#[test]
+fn a_bound_that_is_lowered_is_kept_before_long_and_the_server_answers_meanwhile() {
+    let server = Server::start(&["--port", "0", "--workers", "4", "--max-memory", "256mb"]);
+    let mut client = Client::new(&server);
+    assert_eq!(client.set((0..150_000).map(|key| (key, 1000))), [""; 0]);
+    let before = client.info("keys");
+    assert_eq!(before, 150_000);
+    let set = "*4\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$9\r\nmaxmemory\r\n";
+    assert_eq!(client.ask(&format!("{set}$4\r\n64mb")), "+OK");
+    let mut seen = vec![before];
+    while client.info("used_memory") > 64 << 20 {
+        assert_eq!(client.ask("*1\r\n$4\r\nPING"), "+PONG");
+        seen.push(client.info("keys"));
+    }
+    assert!(seen.is_sorted_by(|before, after| before >= after));
+    assert!(client.info("keys") > 30_000, "no more goes than must");
+    let refusal = client.ask(&format!("{set}$3\r\n1mb"));
+    assert!(
+        refusal.contains("argument must be 0 or at least"),
+        "{refusal}"
+    );
 }

@@ -10,6 +10,7 @@ use ant_cache_core::Budget;
 
 use crate::Host;
 use crate::alarm::{Alarm, Woken};
+use crate::overhead::Overhead;
 
 /// At most one tick in this time for new requests' sake: memory of expired entries has to be back within a second.
 const PACE: Duration = Duration::from_millis(100);
@@ -42,10 +43,12 @@ impl Housekeeper {
 
     /// Keeps house until [`stop`](Self::stop).
     pub fn run(&self, host: &Host) {
+        let mut overhead = Overhead::default();
         loop {
             // What is done after this tick has looked finds the housekeeper dozing, and nudges.
             self.0.doze_off();
             let now = host.clock().now();
+            overhead.look(host.service(), now);
             let due = host
                 .service()
                 .tick(now, Budget::TURN)

@@ -20,6 +20,7 @@ pub mod lane;
 mod link;
 mod listener;
 pub mod memory;
+mod overhead;
 mod patience;
 #[cfg(target_os = "linux")]
 pub mod poller;

@@ -88,6 +88,8 @@ struct Report {
     connections: u64,
     /// Bytes of memory of everything but the store.
     beside: u64,
+    /// Bytes of memory that the process has beyond that.
+    overhead: u64,
     max_memory: u64,
     eviction: Eviction,
     census: Census,
@@ -112,7 +114,8 @@ impl Report {
             most: service.settings.max_connections(),
             started: service.started().0 / 1000,
             connections: service.ledger().held(Owner::Connections),
-            beside: service.ledger().used() - service.ledger().held(Owner::Store),
+            beside: service.ledger().beside(Owner::Store),
+            overhead: service.ledger().overhead(),
             max_memory: bound(&service.settings),
             eviction: service.settings.eviction(),
             counted: service.statistics(&census),
@@ -180,6 +183,7 @@ impl Report {
             ("used_memory_human", &human(used)),
             ("used_memory_dataset", &self.census.memory),
             ("used_memory_clients", &self.connections),
+            ("mem_fragmentation_bytes", &self.overhead),
             ("maxmemory", &self.max_memory),
             ("maxmemory_human", &human(self.max_memory)),
             ("maxmemory_policy", &self.eviction.redis_name()),
@@ -205,6 +209,7 @@ impl Report {
             accepted,
             refused,
             expired,
+            evicted,
         } = &self.counted;
         fields([
             ("total_connections_received", accepted),
@@ -216,7 +221,7 @@ impl Report {
             ("expire_lag_p50_ms", &self.lags.percentile(50)),
             ("expire_lag_p99_ms", &self.lags.percentile(99)),
             ("expire_lag_max_ms", &self.lags.max()),
-            ("evicted_keys", &0),
+            ("evicted_keys", evicted),
             ("keyspace_hits", &totals.hits),
             ("keyspace_misses", &totals.misses),
             ("total_error_replies", &totals.errors),
