@@ -164,7 +164,7 @@ def growth(server, counts, size, ttl=0):
 
 
 def entries(options):
-    program, rows, good = build(), [], True
+    program, rows, good = options.program or build(), [], True
     for size, ttl in [(8, 0), (32, 0), (200, 0), (32, 3600)]:
         for start in [lambda stack: ant(stack, program, "--max-memory", "0"), redis, memcached]:
             with contextlib.ExitStack() as stack:
@@ -185,7 +185,7 @@ def entries(options):
 
 def turnover(options):
     """Fills the bound once, then nine times more with other keys."""
-    program, rows, good = build(), [], True
+    program, rows, good = options.program or build(), [], True
     for size in [8, 32, 200]:
         with contextlib.ExitStack() as stack:
             server = ant(stack, program, "--max-memory", f"{options.bound}mb")
@@ -238,7 +238,7 @@ def churn(start, live):
 
 
 def churns(options):
-    program, rows, good = build(), [], True
+    program, rows, good = options.program or build(), [], True
     starts = {
         "ant-cache": lambda stack: ant(stack, program, "--max-memory", "0"),
         "redis": redis,
@@ -273,7 +273,7 @@ class Peak(threading.Thread):
 
 def bound(options):
     """Writes values of 8 bytes to 1 MiB, three times the bound in all, and as much without a bound."""
-    program, rows, rates = build(), [], {}
+    program, rows, rates = options.program or build(), [], {}
     limit = options.bound << 20
     for name, words in [("bound", f"{options.bound}mb"), ("none", "0")]:
         with contextlib.ExitStack() as stack:
@@ -343,6 +343,7 @@ def main():
     parser.add_argument("--bound", type=int, default=128, metavar="MIB", help="the bound [128]")
     parser.add_argument("--live", type=int, default=128, metavar="MIB", help="live bytes of churn [128]")
     parser.add_argument("--seconds", type=int, default=3, help="length of a load [3]")
+    parser.add_argument("--program", help="the server to measure, instead of building it (not for allocators)")
     options = parser.parse_args()
     try:
         return 0 if what[options.what](options) else 1

@@ -207,7 +207,7 @@ fn three_times_the_bound_in_any_sizes_is_taken_within_it() {
         let (server, group) = confined(eviction);
         let mut client = Client::new(&server);
         let watch = Watch::new(server.pid());
-        let refusals = client.set(mixed(3 * BOUND << 20));
+        let refusals = client.set(mixed((3 * BOUND) << 20));
         assert!(refusals.is_empty(), "{eviction}: {}", refusals[0]);
         assert!(client.info("evicted_keys") > 0);
         let (used, keys) = (client.info("used_memory"), client.info("keys"));
@@ -231,7 +231,7 @@ fn without_eviction_writes_are_refused_and_all_else_goes_on() {
     let (server, _group) = confined("none");
     let mut client = Client::new(&server);
     let watch = Watch::new(server.pid());
-    let refusals = client.set(mixed(3 * BOUND << 20));
+    let refusals = client.set(mixed((3 * BOUND) << 20));
     let oom = "-OOM command not allowed when used memory > 'maxmemory'.";
     assert!(!refusals.is_empty() && refusals.iter().all(|reply| reply == oom));
     assert_eq!(client.info("evicted_keys"), 0);

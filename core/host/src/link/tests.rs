@@ -172,7 +172,7 @@ fn what_a_connection_holds_is_charged_until_it_is_gone() {
     drop(link);
     assert_eq!(ledger.held(Owner::Connections), buffers.memory() as u64);
     drop(buffers);
-    assert_eq!(ledger.used(), 0);
+    assert_eq!(ledger.held(Owner::Connections), 0);
 }
 
 #[test]
