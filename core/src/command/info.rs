@@ -246,6 +246,8 @@ impl Report {
             ("closed_idle", &totals.closed_idle),
             ("closed_unauthenticated", &totals.closed_unauthenticated),
             ("closed_panicked", &totals.closed_panicked),
+            ("closed_threadless", &totals.closed_threadless),
+            ("accept_pauses", &totals.accept_exhausted),
         ])
     }
 }

@@ -203,6 +203,12 @@ pub(crate) fn descriptors_exhausted<R: Runtime + Send + 'static>(runtime: fn() -
         .collect();
     assert_eq!(clients[0].ask("PING"), PONG);
     assert!(output.any(|line| line == "exhausted"));
+    // Those who are connected go on, and can see it.
+    clients[0].send("INFO\nECHO end\n");
+    let told = std::iter::from_fn(|| clients[0].line())
+        .take_while(|line| line != "end")
+        .any(|line| line.starts_with("accept_pauses:") && line != "accept_pauses:0");
+    assert!(told, "INFO counts the pauses");
     // Those who wait in the backlog are served as soon as others have gone.
     let served = clients.split_off(60);
     drop(clients);
