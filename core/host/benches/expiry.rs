@@ -139,8 +139,8 @@ fn main() {
     let span = Duration::from_secs(numbers.get(1).copied().unwrap_or(60));
 
     let host = Arc::new(Host::new(Default::default(), Clock::system()));
-    // Filling takes less than half of this on a quiet machine.
-    let filling = Duration::from_micros(2 * keys);
+    // Filling takes a third of this on a quiet machine.
+    let filling = Duration::from_micros(3 * keys);
     let begin = Instant::now();
     let calm = begin + filling;
     let first = host.clock().at(calm + CALM);
