@@ -172,8 +172,16 @@ fn a_read_appends_to_the_buffer_or_leaves_it_alone() {
 fn the_clock_may_use_the_cache() {
     // It would wait for ever if it were asked under a lock.
     let cache: Arc<std::sync::OnceLock<Cache>> = Arc::default();
-    let inner = Arc::clone(&cache);
-    let clock = move || Millis(inner.get().map_or(0, Cache::len));
+    // Weak, since the cache owns its clock.
+    let inner = Arc::downgrade(&cache);
+    let clock = move || {
+        let cache = inner.upgrade();
+        Millis(
+            cache
+                .and_then(|cache| Some(cache.get()?.len()))
+                .unwrap_or(0),
+        )
+    };
     let built = Cache::builder_with(clock, 1).shards(1).build();
     let cache = cache.get_or_init(|| built);
     for key in ["a", "b", "c"] {
