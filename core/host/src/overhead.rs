@@ -12,6 +12,9 @@ use crate::process::resident;
 /// Time in which the allocator has given back what is free: twice what the server's is set to.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// Time between two looks, at least: each is a system call.
+const PAUSE: u64 = 20;
+
 /// The parts of the bound that overhead takes at least, and at most, beyond what there is at rest. Between two looks a
 /// server can write more than its bound, so some is taken off before any shows. And where an allocator never gives
 /// back what is freed, evicting ever more would not help.
@@ -22,6 +25,8 @@ const PARTS: [u64; 2] = [12, 6];
 pub(crate) struct Overhead {
     /// What it was at the first look.
     rest: Option<u64>,
+    /// When the next look may be.
+    next: Millis,
     /// The end of the window under way.
     until: Millis,
     /// The most that was used in the window before, and in this one.
@@ -33,9 +38,10 @@ impl Overhead {
     pub(crate) fn look(&mut self, service: &Service, now: Millis) {
         let bound = service.settings.max_memory();
         // Who has not told what is needed at rest shares this process with others.
-        if bound == u64::MAX || service.settings.least_memory() == 0 {
+        if bound == u64::MAX || service.settings.least_memory() == 0 || now < self.next {
             return;
         }
+        self.next = now.plus(PAUSE);
         if let Ok(resident) = resident() {
             let ledger = service.ledger();
             ledger.set_overhead(self.measure(now, bound, ledger.used(), resident));

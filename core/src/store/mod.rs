@@ -126,7 +126,7 @@ pub struct Census {
 
 impl Store {
     /// The shards of an unbounded server. Enough that dozens of threads seldom meet in one, and that seven
-    /// million keys are found through one table a shard; an empty shard costs 400 bytes.
+    /// million keys are found through one table a shard; an empty shard costs 700 bytes.
     pub const SHARDS: usize = 1024;
 
     /// How many shards suit a bound on memory in bytes: each has 512 KiB at least, so that a small cache loses no hits
