@@ -94,7 +94,8 @@ impl Shard {
             return Some(candidate);
         }
         if let Some(victim) = self.stop(Queue::Main, now, true)
-            && self.policy.prefers(candidate.hash, victim.hash)
+            && (victim.header.is_due(self.log.at(victim.handle), now)
+                || self.policy.prefers(candidate.hash, victim.hash))
             && self.advance(&candidate, Queue::Main, 0).is_some()
         {
             self.policy.evicted(victim.hash);

@@ -96,17 +96,25 @@ impl Store {
                 return Room::Later;
             }
             let over = (self.ledger.used() + search.need).saturating_sub(bound);
-            let freed = match self.free_one(budget) {
+            let (gone, freed) = match self.free_one(budget) {
                 0 => self.ask_one(over, eviction, now, budget),
-                freed => freed,
+                freed => (1, freed),
             };
-            in_vain = if freed == 0 { in_vain + 1 } else { 0 };
+            // Where entries go from all over a log, its memory comes back only when enough of it is dead.
+            in_vain = if gone == 0 { in_vain + 1 } else { 0 };
             search.most = search.most.saturating_sub(freed as u64);
         }
     }
 
-    /// Asks the next shard that is not smaller than most for memory; returns the bytes that came back.
-    fn ask_one(&self, over: u64, eviction: Eviction, now: Millis, budget: &mut Budget) -> usize {
+    /// Asks the next shard that is not smaller than most for memory; returns how many entries went, and the bytes that
+    /// came back.
+    fn ask_one(
+        &self,
+        over: u64,
+        eviction: Eviction,
+        now: Millis,
+        budget: &mut Budget,
+    ) -> (usize, usize) {
         let mean = self.ledger.held(Owner::Store) as usize / self.shards();
         let next = || self.asked.fetch_add(1, Relaxed) & (self.shards() - 1);
         let large = (0..self.shards())
@@ -119,6 +127,49 @@ impl Store {
         let after = shard.memory();
         drop(shard);
         budget.spend(1 + gone * COST);
-        before.saturating_sub(after)
+        (gone, before.saturating_sub(after))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Effect, Kind, NewData, Options};
+
+    /// A shard of many megabytes, of which hundreds of batches go before the first extent comes back.
+    #[test]
+    fn every_policy_makes_room_in_a_large_shard() {
+        for eviction in [
+            Eviction::Adaptive,
+            Eviction::Lru,
+            Eviction::Random,
+            Eviction::Ttl,
+        ] {
+            let store = Store::new(&Options {
+                shards: 1,
+                ..Options::default()
+            });
+            for number in 0..40_000u32 {
+                let effect = Effect::Set {
+                    kind: Kind::String,
+                    data: NewData::Bytes(&[0; 100]),
+                    expires: Some(Millis(1_000 + u64::from(number))),
+                };
+                let key = number.to_le_bytes();
+                drop(store.lock(0).commit(&store.key(&key), effect, Millis(0)));
+            }
+            let bound = store.census().memory / 2;
+            let mut search = Search::for_all();
+            let mut room = Room::Later;
+            while room == Room::Later {
+                let budget = &mut { Budget::TURN };
+                room = store.make_room(&mut search, bound, eviction, Millis(0), budget);
+            }
+            assert_eq!(room, Room::Made, "{eviction}");
+            assert!(
+                store.len() > 10_000,
+                "{eviction} keeps what there is room for"
+            );
+        }
     }
 }
