@@ -15,7 +15,7 @@ const SHARDS: usize = 8;
 
 fn main() -> Result<(), Box<dyn Error>> {
     if traces::directory().is_none() {
-        println!("skipped: there are no traces (ANT_CACHE_TRACES names their directory)");
+        println!("skipped: there are no traces (CACHE_TRACES names their directory)");
         return Ok(());
     }
     let args: Vec<String> = std::env::args().collect();

@@ -1,7 +1,7 @@
 //! Traces of real caches, replayed through the embedded cache.
 //!
 //! They are not part of the project, since most have no clear terms of use: the simulator of
-//! <https://github.com/ben-manes/caffeine> collects them. The directory is named by `ANT_CACHE_TRACES`, or else it is
+//! <https://github.com/ben-manes/caffeine> collects them. The directory is named by `CACHE_TRACES`, or else it is
 //! `shared/traces` beside the project.
 
 use std::fs::File;
@@ -96,7 +96,7 @@ pub const ROWS: &[Row] = rows! {
 /// The directory of the traces, where there is one.
 #[must_use]
 pub fn directory() -> Option<PathBuf> {
-    let directory = std::env::var_os("ANT_CACHE_TRACES").map_or_else(
+    let directory = std::env::var_os("CACHE_TRACES").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/traces")),
         PathBuf::from,
     );

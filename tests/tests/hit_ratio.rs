@@ -24,7 +24,7 @@ fn replay(shards: usize) -> (f64, f64) {
 #[test]
 fn it_adapts_to_every_load_as_well_as_the_best_policy_for_it() {
     if traces::directory().is_none() {
-        println!("skipped: there are no traces (ANT_CACHE_TRACES names their directory)");
+        println!("skipped: there are no traces (CACHE_TRACES names their directory)");
         return;
     }
     let (one, worst) = replay(1);
