@@ -5,6 +5,7 @@
 //! bounded turn and sends what the socket takes. What it returns ([`Next`]) is all that the runtime has to arrange.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::task::Waker;
 
 use ant_cache_core::ledger::{Charge, Owner};
 use ant_cache_core::limits::MAX_UNREAD;
@@ -35,6 +36,9 @@ pub struct Next {
     pub again: bool,
     /// To be pumped at this moment at the latest.
     pub deadline: Option<Millis>,
+    /// Somebody has [`Link::waker`] and may use it before anything happens to the socket. Only a runtime to which
+    /// being reached costs something looks at this: a thread that waits in a read.
+    pub woken: bool,
     /// To be closed now: everything that could be sent was sent. Nothing else is wanted then.
     pub close: Option<Ending>,
 }
@@ -70,6 +74,8 @@ pub struct Link {
     output: Output,
     /// What is held in its name: itself, its session and its buffers.
     charge: Charge,
+    /// Leads to another turn.
+    waker: Waker,
     /// Bytes received since the last pump.
     arrived: usize,
     /// When a byte last moved in either direction. Where replies wait, when the client last took one, or when they began
@@ -92,6 +98,7 @@ impl Link {
         Self {
             session,
             charge,
+            waker: Waker::noop().clone(),
             input: Input::new(),
             output: Output::new(),
             arrived: 0,
@@ -107,6 +114,22 @@ impl Link {
     pub(crate) fn with_fault(mut self, fault: Option<fn(&[u8])>) -> Self {
         self.fault = fault;
         self
+    }
+
+    /// Says how this connection is reached from outside its runtime. A runtime does when it takes the connection in.
+    pub fn set_waker(&mut self, waker: Waker) {
+        self.waker = waker;
+    }
+
+    /// Leads to another turn of this connection soon, from any thread, as often as one likes, and whatever the
+    /// connection does at that moment; wakes before a turn lead to one turn. It stays good for as long as the
+    /// connection lives, and does nothing afterwards. It may make a system call: not under a shard's lock.
+    ///
+    /// A runtime that waits in the socket is interrupted only where [`Next::woken`] was set; otherwise the wake is
+    /// kept for the end of the wait.
+    #[must_use]
+    pub const fn waker(&self) -> &Waker {
+        &self.waker
     }
 
     /// Reads once.

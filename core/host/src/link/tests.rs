@@ -120,6 +120,7 @@ const READ: Next = Next {
     write: false,
     again: false,
     deadline: None,
+    woken: false,
     close: None,
 };
 

@@ -14,6 +14,7 @@ const NOTHING: Next = Next {
     write: false,
     again: false,
     deadline: None,
+    woken: false,
     close: None,
 };
 const READ: Next = Next {
