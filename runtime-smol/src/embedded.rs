@@ -128,7 +128,7 @@ async fn drive(
 }
 
 /// Accepts without an end.
-async fn welcome(pool: &Pool<Tasks>, listeners: &Listeners) -> io::Result<()> {
+async fn welcome(pool: &Arc<Pool<Tasks>>, listeners: &Listeners) -> io::Result<()> {
     let poller = Poller::new()?;
     for (key, listener) in (0..).zip(listeners.iter()) {
         poller.add(listener, key)?;

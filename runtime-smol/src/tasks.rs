@@ -145,7 +145,7 @@ impl Tasks {
     }
 
     /// Wakes the task of `token` unless it is awake or in its turn.
-    fn wake(&mut self, token: Token) {
+    fn rouse(&mut self, token: Token) {
         if let Some(entry) = self.entries.get_mut(token)
             && entry.phase == Phase::Asleep
         {
@@ -166,7 +166,7 @@ impl Tasks {
             };
             // One in its turn gets a new deadline at the end of it.
             if self.timers.is_due(now, popped, &mut entry.due) {
-                self.wake(popped.1);
+                self.rouse(popped.1);
             }
         }
     }
@@ -271,7 +271,7 @@ impl Places for Tasks {
             if let Some(entry) = self.entries.get_mut(token) {
                 entry.interest.note(event);
                 if entry.is_due() {
-                    self.wake(token);
+                    self.rouse(token);
                 }
             }
         }
@@ -328,6 +328,7 @@ impl Places for Tasks {
             moves: None,
             turns: 0,
         });
+        connection.settle(lane, token);
         if let Err(error) = pool.lane(lane).poller().add(&stream, token.to_bits()) {
             tracing::warn!(%error, "a connection cannot be watched and is closed");
             self.entries.remove(token);
@@ -337,6 +338,13 @@ impl Places for Tasks {
         self.born
             .push(Serving::new(Arc::clone(pool), lane, token, connection));
         None
+    }
+
+    fn wake(&mut self, token: Token) {
+        if let Some(entry) = self.entries.get_mut(token) {
+            entry.interest.wake();
+            self.rouse(token);
+        }
     }
 
     fn count(&mut self) {
@@ -354,7 +362,7 @@ impl Places for Tasks {
         for token in select(asked, share) {
             if let Some(entry) = self.entries.get_mut(token) {
                 entry.moves = Some(to);
-                self.wake(token);
+                self.rouse(token);
             }
         }
         Vec::new()
@@ -371,7 +379,7 @@ impl Places for Tasks {
                 due.push(token);
             }
         }
-        due.into_iter().for_each(|token| self.wake(token));
+        due.into_iter().for_each(|token| self.rouse(token));
     }
 
     fn open(&mut self, letter: Self::Letter) -> Option<Box<Connection>> {

@@ -3,9 +3,13 @@
 //! The scheduler of the system is the scheduler of the connections. That is the simplest server there is, and with few
 //! connections its latency is as low as any; each costs a stack and a context switch a request.
 
+mod bell;
+
 use std::io;
 use std::net::Shutdown as Direction;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +20,8 @@ use ant_cache_host::{
     Turned, Workbench, accept, timespec,
 };
 use rustix::event::{PollFd, PollFlags, poll};
+
+use bell::Bell;
 
 /// What a connection reads for which the system has no thread, in both dialects' form.
 const NO_THREAD: &[u8] = b"-ERR out of threads\r\nERROR out of threads\r\n";
@@ -122,6 +128,7 @@ struct Worker {
     stream: Arc<Stream>,
     token: Token,
     stats: Option<Arc<Counters>>,
+    bell: Arc<Bell>,
 }
 
 impl Worker {
@@ -139,6 +146,7 @@ impl Worker {
             stream: Arc::clone(stream),
             token,
             stats: None,
+            bell: Arc::default(),
         }
     }
 
@@ -152,6 +160,7 @@ impl Worker {
             tracing::debug!(%error, "connection broken");
             return;
         }
+        link.set_waker(Waker::from(Arc::clone(&self.bell)));
         let mut buffers = Buffers::new();
         let now = || self.host.clock().now();
         let mut readable = false;
@@ -179,8 +188,17 @@ impl Worker {
     /// Waits for what `next` wants. True means that there is something to receive; what this received itself is in
     /// the link.
     fn wait(&self, link: &mut Link, buffers: &mut Buffers, next: Next) -> io::Result<bool> {
+        let bell = if next.woken {
+            Some(self.bell.listen()?)
+        } else {
+            None
+        };
         if next.again {
             return Ok(false);
+        }
+        if self.bell.answer() {
+            // The socket is looked at too, so that whoever wakes ever again does not keep it from being read.
+            return Ok(next.read);
         }
         let left = || {
             next.deadline
@@ -188,6 +206,7 @@ impl Worker {
         };
         if next.read
             && !next.write
+            && bell.is_none()
             && left().is_none_or(|left| left > PATIENCE)
             && link.receive(&mut self.stream.waiting(), buffers)? != Received::Nothing
         {
@@ -197,10 +216,17 @@ impl Worker {
         let mut events = PollFlags::empty();
         events.set(PollFlags::IN, next.read);
         events.set(PollFlags::OUT, next.write);
-        let mut watched = [PollFd::new(&self.stream, events)];
-        match poll(&mut watched, left().map(timespec).as_ref()) {
+        let mut watched = [
+            PollFd::new(&self.stream, events),
+            PollFd::from_borrowed_fd(bell.unwrap_or(self.stream.as_fd()), PollFlags::IN),
+        ];
+        let count = 1 + usize::from(bell.is_some());
+        match poll(&mut watched[..count], left().map(timespec).as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
+        }
+        if count > 1 && !watched[1].revents().is_empty() {
+            self.bell.hear()?;
         }
         let gone = watched[0]
             .revents()

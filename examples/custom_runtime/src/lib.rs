@@ -1,13 +1,15 @@
 //! A runtime of one's own: one thread, one poller, one loop.
 //!
 //! It passes the same tests as the runtimes that Ant-Cache comes with. What a runtime has to do stands here in the
-//! order in which it happens: wait, accept, give turns, keep house, stop. Each wait looks at all connections, so it is
-//! for few.
+//! order in which it happens: wait, accept, give turns, keep house, stop; and how others wake a connection meanwhile.
+//! Each wait looks at all connections, so it is for few.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::Shutdown as Direction;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use ant_cache_core::{Budget, Millis, stats::Counters};
@@ -30,9 +32,9 @@ impl Runtime for PollLoop {
     fn serve(self, host: Arc<Host>, listeners: Listeners, shutdown: Shutdown) -> io::Result<()> {
         let mut entrance = Entrance::new(&host);
         let mut server = Server::new(host)?;
-        server.poller.add(&shutdown, DOOR)?;
+        server.desk.poller.add(&shutdown, DOOR)?;
         for listener in listeners.iter() {
-            server.poller.add(listener, DOOR)?;
+            server.desk.poller.add(listener, DOOR)?;
         }
         // When to ask the listeners: at once, or after a pause where descriptors are exhausted.
         let mut ask = Some(Instant::now());
@@ -59,6 +61,41 @@ impl Runtime for PollLoop {
     }
 }
 
+/// Where the server waits, and where others leave word for it.
+struct Desk {
+    poller: Poller,
+    /// Those who were woken.
+    calls: Mutex<BTreeSet<Token>>,
+}
+
+impl Desk {
+    fn calls(&self) -> MutexGuard<'_, BTreeSet<Token>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The waker of one connection. It may be kept for longer than the server.
+struct Bell {
+    desk: Weak<Desk>,
+    token: Token,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let Some(desk) = self.desk.upgrade() else {
+            return;
+        };
+        let first = {
+            let mut calls = desk.calls();
+            calls.insert(self.token) && calls.len() == 1
+        };
+        // One notification for all who call before the server looks. It cannot fail for any reason of ours.
+        if first {
+            let _ = desk.poller.notify();
+        }
+    }
+}
+
 struct Client {
     link: Link,
     stream: Stream,
@@ -70,7 +107,7 @@ struct Server {
     host: Arc<Host>,
     stats: Arc<Counters>,
     buffers: Buffers,
-    poller: Poller,
+    desk: Arc<Desk>,
     clients: Slots<Client>,
     /// When to keep house next.
     tick: Option<Millis>,
@@ -82,7 +119,10 @@ impl Server {
             stats: host.service().counters(),
             host,
             buffers: Buffers::new(),
-            poller: Poller::new()?,
+            desk: Arc::new(Desk {
+                poller: Poller::new()?,
+                calls: Mutex::default(),
+            }),
             clients: Slots::new(),
             tick: None,
         })
@@ -95,8 +135,15 @@ impl Server {
             interest: Interest::new(),
             deadline: None,
         });
-        let watched = self.clients.get_mut(token).map(|client| &client.stream);
-        if watched.is_some_and(|stream| self.poller.add(stream, token.to_bits()).is_err()) {
+        let Some(client) = self.clients.get_mut(token) else {
+            return;
+        };
+        client.link.set_waker(Waker::from(Arc::new(Bell {
+            desk: Arc::downgrade(&self.desk),
+            token,
+        })));
+        let watched = self.desk.poller.add(&client.stream, token.to_bits());
+        if watched.is_err() {
             self.clients.remove(token);
         }
     }
@@ -122,10 +169,15 @@ impl Server {
             at_most(Duration::ZERO);
         }
         let mut events = Events::new();
-        self.poller.wait(&mut events, patience)?;
+        self.desk.poller.wait(&mut events, patience)?;
         for &event in &events {
             if let Some(client) = self.clients.get_mut(Token::from_bits(event.key)) {
                 client.interest.note(event);
+            }
+        }
+        for token in std::mem::take(&mut *self.desk.calls()) {
+            if let Some(client) = self.clients.get_mut(token) {
+                client.interest.wake();
             }
         }
         Ok(events.iter().any(|event| event.key == DOOR))

@@ -88,6 +88,12 @@ impl Places {
         self.events.len() + self.round.len()
     }
 
+    /// What to do first: those who are in the round now have a turn each before the poller is asked again.
+    fn first_task(&mut self, now: Millis) -> Task {
+        self.left = self.round.len();
+        self.task(now)
+    }
+
     /// What to do next: those with events first, then the round, then those whose deadline has come. One in the round
     /// comes up once between two reports.
     fn task(&mut self, now: Millis) -> Task {
@@ -141,19 +147,28 @@ impl Places {
     }
 
     /// Takes a new connection in. Its first turn is in the next round.
-    fn adopt(&mut self, connection: Box<Connection>, poller: &Poller) -> Option<Box<Connection>> {
+    fn adopt(
+        &mut self,
+        connection: Box<Connection>,
+        lane: usize,
+        poller: &Poller,
+    ) -> Option<Box<Connection>> {
         if let Some(direction) = self.ending {
             let _ = connection.stream.shutdown(direction);
         }
         let stream = Arc::clone(&connection.stream);
         let token = self.places.insert(Place {
-            connection: Some(connection),
+            connection: None,
             stream: Arc::clone(&stream),
             interest: Interest::new(),
             in_round: true,
             due: Due::default(),
             turns: 0,
         });
+        connection.settle(lane, token);
+        if let Some(place) = self.places.get_mut(token) {
+            place.connection = Some(connection);
+        }
         self.round.push_back(token);
         if let Err(error) = poller.add(&stream, token.to_bits()) {
             tracing::warn!(%error, "a connection cannot be watched and is closed");
@@ -205,11 +220,10 @@ impl pool::Places for Places {
 
     fn report(&mut self, events: &Events) {
         self.events.extend(events);
-        self.left = self.round.len();
     }
 
     fn work(term: &mut Term<'_, Self>, now: Millis) -> Result<(), Over> {
-        let mut task = term.held()?.task(now);
+        let mut task = term.held()?.first_task(now);
         loop {
             task = match task {
                 Task::Turn(taken) => turn(term, taken, now)?,
@@ -228,7 +242,19 @@ impl pool::Places for Places {
         pool: &Arc<Pool<Self>>,
         lane: usize,
     ) -> Option<Box<Connection>> {
-        Self::adopt(self, connection, pool.lane(lane).poller())
+        Self::adopt(self, connection, lane, pool.lane(lane).poller())
+    }
+
+    fn wake(&mut self, token: Token) {
+        let Some(place) = self.places.get_mut(token) else {
+            return;
+        };
+        place.interest.wake();
+        // One that is in its turn, with a deposed leader, is looked at when it is put back.
+        if !place.in_round && place.connection.is_some() {
+            place.in_round = true;
+            self.round.push_back(token);
+        }
     }
 
     fn count(&mut self) {

@@ -25,6 +25,8 @@ struct Ready {
 pub struct Interest {
     ready: Ready,
     next: Next,
+    /// Woken from outside since its last turn began.
+    woken: bool,
 }
 
 impl Default for Interest {
@@ -43,7 +45,13 @@ impl Interest {
                 again: true,
                 ..Next::default()
             },
+            woken: false,
         }
+    }
+
+    /// Notes that the connection was woken from outside: it is due for a turn, whatever it wants.
+    pub const fn wake(&mut self) {
+        self.woken = true;
     }
 
     /// Notes what the poller has told.
@@ -72,8 +80,9 @@ impl Interest {
     #[must_use]
     #[inline]
     pub fn is_due(&self) -> bool {
-        let Self { ready, next } = self;
+        let Self { ready, next, woken } = self;
         next.again
+            || *woken
             || self.is_gone()
             || (next.read && (ready.read || ready.ended))
             || (next.write && (ready.write || ready.broken))
@@ -92,6 +101,7 @@ impl Interest {
         let readable = self.next.read && !self.next.again && (self.ready.read || self.ready.ended);
         self.ready.read &= !readable;
         self.ready.write = false;
+        self.woken = false;
         readable
     }
 }
@@ -147,6 +157,19 @@ mod tests {
         };
         interest.want(Turned { next, more: true });
         assert!(interest.is_due() && interest.begin());
+    }
+
+    #[test]
+    fn a_wake_leads_to_one_turn_that_receives_nothing() {
+        let mut interest = reader();
+        interest.wake();
+        assert!(interest.is_due() && !interest.begin() && !interest.is_due());
+        interest.wake();
+        interest.want(Turned {
+            next: Next::default(),
+            more: false,
+        });
+        assert!(interest.is_due(), "it came during the turn");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod stuck;
 pub(crate) mod sync;
 mod timers;
 mod watch;
+mod whereabouts;
 
 pub use accept::{Acceptor, Verdict};
 pub use balance::{Advice, Balance, Load, choose, select};
@@ -31,3 +32,4 @@ pub use stats::{Number, PoolNumbers, PoolStats};
 pub use stuck::{Evidence, PERIOD, SUSPENSE, Suspect};
 pub use timers::{Due, Timers};
 pub use watch::{Muster, Seen, Sight, Watch, Window};
+pub use whereabouts::Whereabouts;

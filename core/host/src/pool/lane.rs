@@ -2,15 +2,16 @@
 
 use std::net::Shutdown as Direction;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use ant_cache_core::Millis;
 use ant_cache_core::stats::Counters;
 
-use super::Pool;
-use crate::lane::{Hold, Lease, Load, Mailbox, Sight};
+use super::{Bell, Pool};
+use crate::lane::{Hold, Lease, Load, Mailbox, Sight, Token};
 use crate::poller::{Events, Poller};
 use crate::{Link, Stream};
 
@@ -22,6 +23,26 @@ pub struct Connection {
     pub link: Link,
     /// The socket.
     pub stream: Arc<Stream>,
+    bell: Arc<Bell>,
+}
+
+impl Connection {
+    /// One of a pool that no lane has taken in yet.
+    #[must_use]
+    pub fn new<P: Places>(mut link: Link, stream: Stream, pool: Weak<Pool<P>>) -> Self {
+        let bell = Arc::new(Bell::new(pool));
+        link.set_waker(Waker::from(Arc::clone(&bell)));
+        Self {
+            link,
+            stream: Arc::new(stream),
+            bell,
+        }
+    }
+
+    /// A lane has taken it in, and knows it by `token`: wakes go there. It owes the connection a turn now.
+    pub fn settle(&self, lane: usize, token: Token) {
+        self.bell.settle(lane, token);
+    }
 }
 
 /// The connections of one lane between their turns, and how they get them. What is in it changes under the lane's lock
@@ -44,13 +65,18 @@ pub trait Places: fmt::Debug + Send + Sized + 'static {
     /// the mailbox then.
     fn work(term: &mut Term<'_, Self>, now: Millis) -> Result<(), Over>;
 
-    /// Takes a connection in, new or from another lane. One that cannot be watched is given back, to be closed.
+    /// Takes a connection in, new or from another lane: [settles](Connection::settle) it, and gives it a turn next.
+    /// One that cannot be watched is given back, to be closed.
     fn adopt(
         &mut self,
         connection: Box<Connection>,
         pool: &Arc<Pool<Self>>,
         lane: usize,
     ) -> Option<Box<Connection>>;
+
+    /// Notes that the connection of `token` was woken from outside: it gets a turn, after the present one where it is
+    /// in one. Nothing where it is gone.
+    fn wake(&mut self, token: Token);
 
     /// Begins to count anew what each connection asks of the lane.
     fn count(&mut self);
@@ -74,6 +100,8 @@ pub trait Places: fmt::Debug + Send + Sized + 'static {
 pub enum Mail<L> {
     /// A connection, new or from another lane.
     Adopt(Box<Connection>),
+    /// A connection was woken from outside.
+    Wake(Arc<Bell>),
     /// Count what each connection asks of the lane.
     Count,
     /// Give connections that make up this share of the work to another lane.
@@ -285,7 +313,8 @@ impl<'a, P: Places> Term<'a, P> {
         lane.lease.work(&self.hold);
         pool.monitor.nudge();
         let now = pool.host.clock().at(self.woke);
-        let worked = P::work(self, now).and_then(|()| self.read_mail());
+        // The mail first: who was woken by it has a turn without another wait.
+        let worked = self.read_mail().and_then(|()| P::work(self, now));
         pool.housekeeper.nudge();
         let spent = u64::try_from(self.woke.elapsed().as_nanos()).unwrap_or(u64::MAX);
         lane.load.worked.fetch_add(spent, Relaxed);
@@ -339,6 +368,11 @@ impl<'a, P: Places> Term<'a, P> {
                 match letter {
                     Mail::Adopt(connection) => {
                         closing.extend(places.adopt(connection, self.pool, self.index));
+                    }
+                    Mail::Wake(bell) => {
+                        if let Some(token) = bell.answer(self.index) {
+                            places.wake(token);
+                        }
                     }
                     Mail::Count => places.count(),
                     Mail::Give { to, share } => {

@@ -20,6 +20,7 @@
 //! The poller is epoll itself, edge-triggered, with what is ready kept in the lane. Level-triggered, the
 //! kernel looks at every socket once more after its turn: 3 to 8 % of all CPU time, without parsing anything.
 
+mod bell;
 mod crew;
 mod lane;
 mod monitor;
@@ -38,6 +39,7 @@ use crate::lane::choose;
 use crate::{Alarm, Host, Housekeeper, Link, Listeners, Shutdown, Stream, accept};
 use crew::{Crew, Order};
 
+pub use bell::Bell;
 pub use lane::{Connection, Lane, Mail, Over, Places, Term};
 
 /// How large a pool is.
@@ -143,14 +145,12 @@ impl<P: Places> Pool<P> {
     }
 
     /// Gives a new connection to the lane with the most time.
-    pub fn deliver(&self, stream: Stream, link: Link) {
+    pub fn deliver(self: &Arc<Self>, stream: Stream, link: Link) {
         let lane = &self.lanes[choose(self.lanes.iter().map(|lane| lane.load.read()))];
         self.connections.fetch_add(1, SeqCst);
         lane.load.connections.fetch_add(1, Relaxed);
-        lane.post([Mail::Adopt(Box::new(Connection {
-            link,
-            stream: Arc::new(stream),
-        }))]);
+        let connection = Connection::new(link, stream, Arc::downgrade(self));
+        lane.post([Mail::Adopt(Box::new(connection))]);
     }
 
     /// Moves connections from one lane to another.

@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::sync::Weak;
 
 use ant_cache_core::Service;
 use ant_cache_core::service::Options;
@@ -43,9 +44,9 @@ impl Bench {
         for _ in 0..count {
             let (near, far) = UnixStream::pair().unwrap();
             let link = Link::new(service.connect(NOW).unwrap(), NOW);
-            let stream = Arc::new(Stream::unix(near));
-            let connection = Box::new(Connection { link, stream });
-            assert!(Places::adopt(&mut bench.places, connection, &bench.poller).is_none());
+            let connection = Connection::new(link, Stream::unix(near), Weak::<Pool<Places>>::new());
+            let connection = Box::new(connection);
+            assert!(Places::adopt(&mut bench.places, connection, 0, &bench.poller).is_none());
             bench.peers.push(far);
         }
         for taken in bench.turns() {
@@ -66,8 +67,10 @@ impl Bench {
         self.poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
         self.places.report(&events);
         let mut turns = Vec::new();
-        while let Task::Turn(taken) = self.places.task(self.now) {
+        let mut task = self.places.first_task(self.now);
+        while let Task::Turn(taken) = task {
             turns.push(taken);
+            task = self.places.task(self.now);
         }
         turns
     }
@@ -293,7 +296,7 @@ fn connections_with_half_the_work_move() {
         panic!("a connection moves")
     };
     let mut other = Bench::new(0);
-    assert!(Places::adopt(&mut other.places, connection, &other.poller).is_none());
+    assert!(Places::adopt(&mut other.places, connection, 0, &other.poller).is_none());
     let taken = other.turn();
     other.put(taken, READ);
     assert!(other.turn().readable, "what arrived on the way");
