@@ -17,6 +17,7 @@ need redis-server command -v redis-server
 need redis-tools command -v redis-cli
 need redis-tools command -v redis-benchmark
 need memcached command -v memcached
+need nutcracker test -x /usr/sbin/nutcracker
 need netcat-openbsd command -v nc
 need python3-venv python3 -c 'import ensurepip, venv'
 

@@ -35,6 +35,7 @@ pub mod number;
 mod prefetch;
 pub mod protocol;
 pub mod reply;
+pub mod ring;
 pub mod service;
 pub mod session;
 pub mod settings;

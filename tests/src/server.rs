@@ -87,6 +87,12 @@ impl Server {
         }
     }
 
+    /// Where it listens for TCP.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A connection through TCP.
     #[must_use]
     pub fn connect(&self) -> Client {
