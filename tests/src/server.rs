@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use ant_cache_core::service::Options;
 use ant_cache_core::settings::Settings;
 use ant_cache_core::stats::Totals;
-use ant_cache_host::{Clock, Host, Listeners, Shutdown};
+use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
 
 use crate::{Child, Client, Peer};
 
@@ -24,6 +24,14 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// A thread a connection, for tests that need some server. It has no child.
+    pub const THREADS: Self = Self {
+        serve: |host, listeners, shutdown| {
+            ant_cache_runtime_std::Single::default().serve(host, listeners, shutdown)
+        },
+        child: "",
+    };
+
     /// Starts a server with the default settings.
     #[must_use]
     pub fn start(self) -> Server {

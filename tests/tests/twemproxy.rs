@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use ant_cache_core::client::Value;
 use ant_cache_core::ring::{Distribution, KeyHash, Node, Ring, RingOptions};
-use ant_cache_runtime_std as threads;
 use ant_cache_runtime_std::client::{Address, Client, ClientOptions};
 use ant_cache_tests::{Random, Server, Shape};
 
@@ -117,17 +116,6 @@ impl Drop for Proxy {
     }
 }
 
-fn serve() -> Server {
-    let shape = Shape {
-        serve: |host, listeners, shutdown| {
-            use ant_cache_host::Runtime;
-            threads::Single::default().serve(host, listeners, shutdown)
-        },
-        child: "",
-    };
-    shape.start()
-}
-
 fn connect(address: Address) -> Client {
     Client::connect(address, ClientOptions::default()).expect("a connection")
 }
@@ -209,7 +197,7 @@ fn pools(addresses: &[String]) -> Vec<Pool> {
 
 #[test]
 fn keys_lie_where_twemproxy_puts_them() {
-    let servers: Vec<Server> = (0..5).map(|_| serve()).collect();
+    let servers: Vec<Server> = (0..5).map(|_| Shape::THREADS.start()).collect();
     let addresses: Vec<String> = servers
         .iter()
         .map(|server| server.address().to_string())

@@ -21,19 +21,24 @@
 //! ```
 //!
 //! Nodes are known by their number, the place in the list. A node can be *ejected* ([`Ring::eject`]): it stays in the
-//! list, and its keys go to the others until it is restored.
+//! list, and its keys go to the others until it is restored. [`Health`] says when to do either, and [`Split`] where the
+//! requests of a client go.
 
 mod hash;
+mod health;
 mod node;
 mod place;
+mod split;
 #[cfg(test)]
 mod tests;
 
 use alloc::vec::Vec;
 
 pub use hash::KeyHash;
+pub use health::{Admission, Health, HealthOptions};
 pub use node::{Distribution, HashTag, Node, RingError, RingOptions};
 use place::{Live, Placement};
+pub use split::{Part, Split, SplitError};
 
 /// Nodes, and which of them has which key.
 #[derive(Clone, Debug)]

@@ -2,7 +2,8 @@
 //!
 //! A [`Client`] is one connection that speaks RESP. Every wait is bounded ([`ClientOptions`]). A request that fails
 //! half way closes the connection, so that its late reply is never taken for that of the next request;
-//! [`Client::reconnect`] makes a new one. A [`TextClient`] is the same for the text dialect.
+//! [`Client::reconnect`] makes a new one. A [`TextClient`] is the same for the text dialect, a [`Pool`] as many
+//! connections as its callers need at a time, and a [`ShardedClient`] one client of many servers.
 //!
 //! ```no_run
 //! use ant_cache_core::client::Value;
@@ -16,6 +17,9 @@
 //! # }
 //! ```
 
+mod fan_out;
+mod pool;
+mod sharded;
 mod text;
 mod transport;
 
@@ -26,6 +30,8 @@ use transport::Transport;
 pub use ant_cache_host::client::{
     Address, AddressError, ClientError, ClientOptions, ErrorKind, Protocol,
 };
+pub use pool::{Lease, Pool, PoolOptions};
+pub use sharded::{NodeStats, OnNodeDown, ShardedClient, ShardedError, ShardedOptions};
 pub use text::TextClient;
 
 /// One connection that speaks RESP.

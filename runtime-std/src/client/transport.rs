@@ -85,6 +85,50 @@ impl Transport {
         Ok(())
     }
 
+    /// Sends what the server takes of `out` without waiting, and leaves the rest; true if that was anything. Where the
+    /// server has closed the connection there is nothing left to send: it may have said why.
+    pub(super) fn push(&self, out: &mut &[u8]) -> Result<bool, ErrorKind> {
+        loop {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match send(&self.socket, out, flags) {
+                Ok(sent) => *out = &out[sent..],
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(Errno::PIPE | Errno::CONNRESET) => *out = &[],
+                Err(error) => return Err(ErrorKind::Io(error.into())),
+            }
+            return Ok(true);
+        }
+    }
+
+    /// Reads once without waiting, and gives what has arrived to `take`; returns what that returns.
+    pub(super) fn pull(
+        &mut self,
+        mut take: impl FnMut(&[u8]) -> Result<bool, ErrorKind>,
+    ) -> Result<bool, ErrorKind> {
+        loop {
+            return match recv(&self.socket, &mut self.buffer[..], RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => Err(ErrorKind::ClosedByServer),
+                Ok((_, got)) => take(&self.buffer[..got]),
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => Ok(false),
+                Err(error) => Err(ErrorKind::Io(error.into())),
+            };
+        }
+    }
+
+    pub(super) const fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    pub(super) const fn read_timeout(&self) -> Option<Duration> {
+        self.read_timeout
+    }
+
+    pub(super) const fn write_timeout(&self) -> Option<Duration> {
+        self.write_timeout
+    }
+
     /// Sends `out`; reads only while the server takes nothing.
     fn send_all(
         &mut self,
