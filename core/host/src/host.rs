@@ -7,6 +7,8 @@ use ant_cache_core::{Millis, Service};
 
 use crate::facts::{HostGauges, facts};
 use crate::lane::PoolStats;
+#[cfg(feature = "faults")]
+use crate::link::Fault;
 use crate::{Clock, Link};
 
 /// A service with its clock and what concerns its connections.
@@ -16,7 +18,7 @@ pub struct Host {
     clock: Clock,
     pool: Arc<PoolStats>,
     #[cfg(feature = "faults")]
-    fault: Option<fn(&[u8])>,
+    fault: Option<Fault>,
 }
 
 impl Host {
@@ -69,10 +71,10 @@ impl Host {
         Ok(link)
     }
 
-    /// For tests: calls `fault` in every turn of every connection, with the bytes that wait for it.
+    /// For tests: calls `fault` in every turn of every connection.
     #[cfg(feature = "faults")]
     #[must_use]
-    pub fn with_fault(mut self, fault: fn(&[u8])) -> Self {
+    pub fn with_fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
         self
     }

@@ -1,10 +1,10 @@
 //! What Ant-Cache needs of an operating system but not of a scheduler.
 //!
 //! A runtime moves bytes between sockets and [`Link`]s; everything it shares with the other runtimes is here.
-//! It is a [`Runtime`]: it gets a [`Host`] (the service and the clock), the [`Listeners`] and a
-//! [`Shutdown`], accepts connections, makes a [`Link`] of each, and calls [`Link::pump`] whenever the last call's
-//! [`Next`] says so, or gives it whole turns ([`Workbench::turn`]). [`lane`] has the rules of what the pooled runtimes
-//! share besides, [`pool`] the threads that obey them.
+//! It is a [`Runtime`]: it gets a [`Host`] (the service and the clock), the [`Listeners`] and a [`Shutdown`], accepts
+//! connections, makes a [`Link`] of each and says how it is woken ([`Link::set_waker`]). It calls [`Link::pump`] whenever
+//! the last call's [`Next`] says so, or gives whole turns ([`Workbench::turn`]). [`lane`] has the rules of what the pooled
+//! runtimes share besides, [`pool`] the threads that obey them.
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -38,6 +38,8 @@ pub use buffers::Buffers;
 pub use clock::Clock;
 pub use host::Host;
 pub use housekeeping::Housekeeper;
+#[cfg(feature = "faults")]
+pub use link::Fault;
 pub use link::{Ending, Link, Next, Received};
 pub use listener::{BindError, Listener, Listeners};
 pub use patience::timespec;

@@ -66,6 +66,12 @@ pub enum Ending {
     Stalled,
 }
 
+/// What a test does in each turn, with the bytes that wait and the connection's waker; see
+/// [`Host::with_fault`](crate::Host::with_fault). True ends the turn: what waits waits on, until the connection is woken
+/// or something arrives.
+#[cfg(feature = "faults")]
+pub type Fault = fn(&[u8], &Waker) -> bool;
+
 /// One connection: session and buffers.
 #[derive(Debug)]
 pub struct Link {
@@ -86,7 +92,7 @@ pub struct Link {
     /// The end of [`LINGER`], once the last byte is sent.
     lingers: Option<Millis>,
     #[cfg(feature = "faults")]
-    fault: Option<fn(&[u8])>,
+    fault: Option<Fault>,
 }
 
 impl Link {
@@ -111,7 +117,7 @@ impl Link {
     }
 
     #[cfg(feature = "faults")]
-    pub(crate) fn with_fault(mut self, fault: Option<fn(&[u8])>) -> Self {
+    pub(crate) fn with_fault(mut self, fault: Option<Fault>) -> Self {
         self.fault = fault;
         self
     }
@@ -213,8 +219,14 @@ impl Link {
         let mut next = Next::default();
         if self.ended.is_none() {
             #[cfg(feature = "faults")]
-            if let Some(fault) = self.fault {
-                fault(self.input.bytes());
+            if let Some(fault) = self.fault
+                && fault(self.input.bytes(), &self.waker)
+            {
+                return Ok(Next {
+                    read: !self.input.eof(),
+                    woken: true,
+                    ..Next::default()
+                });
             }
             buffers.lend_output(&mut self.output);
             let waited = !self.output.is_empty();

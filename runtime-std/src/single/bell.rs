@@ -74,3 +74,57 @@ impl Wake for Bell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    /// Whether one who waits is reached.
+    fn is_reached(bell: &Bell) -> bool {
+        let sound = bell.listen().unwrap();
+        let mut watched = [PollFd::from_borrowed_fd(sound, PollFlags::IN)];
+        poll(&mut watched, Some(&Timespec::default())).unwrap() == 1
+    }
+
+    #[test]
+    fn one_who_listens_is_reached_once() {
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        assert!(!bell.answer() && !is_reached(&bell));
+        for _ in 0..2 {
+            waker.wake_by_ref();
+            waker.wake_by_ref();
+            assert!(is_reached(&bell));
+            bell.hear().unwrap();
+            assert!(!is_reached(&bell) && !bell.answer());
+        }
+    }
+
+    #[test]
+    fn who_rings_before_anybody_listens_is_answered() {
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        waker.wake_by_ref();
+        assert!(!is_reached(&bell), "nothing was there to be heard");
+        assert!(bell.answer() && !bell.answer());
+        waker.wake_by_ref();
+        assert!(is_reached(&bell), "the next one is");
+    }
+
+    #[test]
+    fn who_rings_while_the_thread_waits_elsewhere_is_answered_first() {
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        bell.listen().unwrap();
+        waker.wake_by_ref();
+        assert!(bell.answer());
+        // What it left behind leads to one turn more, and to no more than that.
+        assert!(is_reached(&bell));
+        bell.hear().unwrap();
+        assert!(!is_reached(&bell));
+    }
+}

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown as Direction, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -150,13 +151,15 @@ impl Client {
 }
 
 /// What requests of these tests make a turn do, see [`Host::with_fault`].
-fn fault(input: &[u8]) {
+fn fault(input: &[u8], waker: &Waker) -> bool {
+    let held = crate::wakes::hold(input, waker);
     if input.starts_with(b"PANIC") {
         panic!("as the test asked for");
     }
     if let Some(stuck) = input.strip_prefix(b"STUCK ") {
         crate::pool::stuck(stuck[0], stuck[1]);
     }
+    held
 }
 
 /// The present moment of a manual clock at its start.

@@ -4,6 +4,7 @@ mod cases;
 mod harness;
 #[cfg(target_os = "linux")]
 mod pool;
+mod wakes;
 
 use std::num::NonZeroUsize;
 
@@ -85,6 +86,14 @@ macro_rules! pools {
             fn $case() {
                 pool::$case(std_pool, $std_gate);
             })+
+            #[test]
+            fn wakes_reach_those_who_move() {
+                wakes::those_who_move(std_pool);
+            }
+            #[test]
+            fn wakes_reach_a_turn_that_is_stuck() {
+                wakes::a_turn_that_is_stuck(std_pool, 7);
+            }
         }
         mod smol_pool_alone {
             use super::*;
@@ -92,6 +101,14 @@ macro_rules! pools {
             fn $case() {
                 pool::$case(smol_pool, $smol_gate);
             })+
+            #[test]
+            fn wakes_reach_those_who_move() {
+                wakes::those_who_move(smol_pool);
+            }
+            #[test]
+            fn wakes_reach_a_turn_that_is_stuck() {
+                wakes::a_turn_that_is_stuck(smol_pool, 17);
+            }
         }
     };
 }
@@ -104,4 +121,30 @@ pools! {
     a_stuck_turn_does_not_keep_the_server_from_stopping: 4, 14;
     the_numbers_add_up: 5, 15;
     work_moves_to_an_idle_lane: 6, 16;
+}
+
+/// The cases of [`wakes`], as those above.
+macro_rules! wakes {
+    ($($shape:ident, $runtime:expr;)+) => {$(
+        mod $shape {
+            use super::super::*;
+            #[test]
+            fn no_wake_is_lost() {
+                wakes::no_wake_is_lost($runtime);
+            }
+        }
+    )+};
+}
+
+mod woken {
+    wakes! {
+        std_single, threads::Single::default();
+        std_pooled, std_pool(8, 2);
+        std_pooled_alone, std_pool(1, 1);
+        smol_single, smol::Single::new(number(2));
+        smol_pooled, smol_pool(8, 2);
+        smol_pooled_alone, smol_pool(1, 1);
+        smol_embedded, Embedded;
+        custom, PollLoop;
+    }
 }

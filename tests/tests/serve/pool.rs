@@ -21,12 +21,12 @@ pub(crate) fn stuck(how: u8, gate: u8) {
     }
 }
 
-fn open(gate: u8) {
+pub(crate) fn open(gate: u8) {
     GATES[usize::from(gate)].store(true, Ordering::Release);
 }
 
 /// The request that gets a turn stuck, spinning (`s`) or blocked (`b`), until the gate is open.
-fn get_stuck(how: char, gate: u8) -> String {
+pub(crate) fn get_stuck(how: char, gate: u8) -> String {
     format!("STUCK {how}{}\n", char::from(b'0' + gate))
 }
 

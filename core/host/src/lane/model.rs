@@ -5,20 +5,24 @@
 //! for what a connection's return arranges.
 
 mod lane_model {
-    use std::sync::atomic::Ordering::SeqCst;
+    use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
     use loom::sync::Arc;
     use loom::thread;
 
     use crate::alarm::Doze;
     use crate::lane::sync::{AtomicBool, Mutex, lock};
-    use crate::lane::{Hold, Lease, Mailbox, Phase};
+    use crate::lane::{Hold, Lease, Mailbox, Phase, Slots, Token, Whereabouts};
 
     /// In all interleavings with at most three involuntary switches: every bug known needs one or two, and without a
     /// bound this takes minutes.
     fn check(run: impl Fn() + Send + Sync + 'static) {
+        check_switches(3, run);
+    }
+
+    fn check_switches(most: usize, run: impl Fn() + Send + Sync + 'static) {
         let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
+        model.preemption_bound = Some(most);
         model.check(run);
     }
 
@@ -167,6 +171,108 @@ mod lane_model {
                 place.returned, 1,
                 "exactly one side arranges what the connection wants"
             );
+        });
+    }
+
+    /// A connection that two callers call while it moves from the first lane to the second. What is in a mailbox:
+    /// `None` is a call, `Some` the connection itself.
+    struct Move {
+        whereabouts: Whereabouts,
+        lanes: [(Lease, Mailbox<Option<()>>, AtomicBool); 2],
+        /// What the callers have for the connection.
+        news: [AtomicBool; 2],
+        seen: [AtomicBool; 2],
+    }
+
+    impl Move {
+        fn post(&self, lane: usize, letter: Option<()>) {
+            let (lease, mail, bell) = &self.lanes[lane];
+            if mail.post([letter], lease) {
+                bell.swap(true, SeqCst);
+            }
+        }
+
+        fn call(&self, caller: usize) {
+            self.news[caller].store(true, Relaxed);
+            if let Some(lane) = self.whereabouts.call() {
+                self.post(lane, None);
+            }
+        }
+
+        fn turn(&self) {
+            for (news, seen) in self.news.iter().zip(&self.seen) {
+                seen.store(news.load(Relaxed), Relaxed);
+            }
+        }
+
+        /// Leads a lane until its leader would wait.
+        fn lead(&self, lane: usize, hold: &Hold, slots: &mut Slots<()>) {
+            let (lease, mail, bell) = &self.lanes[lane];
+            let mut letters = Vec::new();
+            while !mail.is_empty() || bell.swap(false, SeqCst) {
+                lease.work(hold);
+                mail.take(&mut letters);
+                for letter in letters.drain(..) {
+                    match letter {
+                        Some(()) => {
+                            self.whereabouts.settle(lane, slots.insert(()));
+                            self.turn();
+                        }
+                        None => {
+                            let called = self.whereabouts.answer(lane);
+                            if called.is_some_and(|token| slots.get_mut(token).is_some()) {
+                                self.turn();
+                            }
+                        }
+                    }
+                }
+                assert!(lease.rest(hold));
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_is_followed_by_a_turn_wherever_the_connection_is() {
+        // With three it takes as long as all others together.
+        check_switches(2, || {
+            let shared = Arc::new(Move {
+                whereabouts: Whereabouts::new(),
+                lanes: [(); 2].map(|()| (Lease::new(), Mailbox::new(), AtomicBool::new(false))),
+                news: [(); 2].map(|()| AtomicBool::new(false)),
+                seen: [(); 2].map(|()| AtomicBool::new(false)),
+            });
+            let hold = shared.lanes[0].0.claim().unwrap();
+            let mut slots = Slots::new();
+            let token: Token = slots.insert(());
+            shared.whereabouts.settle(0, token);
+            let first = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || {
+                    shared.lead(0, &hold, &mut slots);
+                    slots.remove(token);
+                    shared.post(1, Some(()));
+                    shared.lead(0, &hold, &mut slots);
+                    (hold, slots)
+                }
+            });
+            let caller = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || {
+                    shared.call(0);
+                    // A switch here counts for nothing.
+                    thread::yield_now();
+                    shared.call(1);
+                }
+            });
+            let second = shared.lanes[1].0.claim().unwrap();
+            let mut there = Slots::new();
+            shared.lead(1, &second, &mut there);
+            caller.join().unwrap();
+            let (hold, mut slots) = first.join().unwrap();
+            // What waits for a notification is on its way: both look once more.
+            shared.lead(0, &hold, &mut slots);
+            shared.lead(1, &second, &mut there);
+            assert!(shared.seen.iter().all(|seen| seen.load(Relaxed)));
         });
     }
 
