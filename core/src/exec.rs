@@ -9,7 +9,7 @@ use crate::protocol::{Dialect, Span};
 use crate::reply::{Reply, Wire};
 use crate::service::Service;
 use crate::session::{Budget, Client};
-use crate::stats::Counters;
+use crate::stats::{self, Counters, SlowCall, Stopwatch};
 use crate::store::{Committed, Effect, Item, Key, Room, Search, Shard, Store};
 use crate::sync::Guard;
 use crate::{Millis, Output};
@@ -89,6 +89,9 @@ impl fmt::Debug for Args<'_> {
     }
 }
 
+/// Bytes of words from which on a request can take long by its size: each is timed.
+const LONG_REQUEST: usize = 4096;
+
 /// How far a command got.
 pub enum Step {
     /// It has replied.
@@ -127,6 +130,37 @@ impl Continue for Write {
         };
         self.rest = exec.finish(outcome);
         self.rest.is_none()
+    }
+}
+
+/// The rest of a command whose time is taken.
+struct Timed {
+    rest: Box<dyn Continue>,
+    stopwatch: Stopwatch,
+    start: u64,
+}
+
+impl Timed {
+    fn boxed(rest: Box<dyn Continue>, stopwatch: Stopwatch, start: u64) -> Box<dyn Continue> {
+        Box::new(Self {
+            rest,
+            stopwatch,
+            start,
+        })
+    }
+}
+
+impl Continue for Timed {
+    fn resume(&mut self, exec: &mut Exec<'_>, args: &Args<'_>) -> bool {
+        let done = self.rest.resume(exec, args);
+        if done {
+            exec.note_time(args, (self.stopwatch)().saturating_sub(self.start));
+        }
+        done
+    }
+
+    fn memory(&self) -> usize {
+        self.rest.memory()
     }
 }
 
@@ -238,7 +272,87 @@ impl<'a> Exec<'a> {
     }
 
     /// Runs the command from its start; returns what is left of it where the budget did not last.
+    #[inline]
     pub(crate) fn run(&mut self, args: &Args<'_>) -> Option<Box<dyn Continue>> {
+        let call = self.stats.calls.bump(self.command.number);
+        if stats::is_timed(call)
+            || self.command.flags.has(Flags::LONG)
+            || args.bytes() > LONG_REQUEST
+            || self.service.settings.times_all()
+        {
+            return self.run_timed(args, call);
+        }
+        let rest = self.run_untimed(args)?;
+        Some(self.time_rest(rest))
+    }
+
+    /// Times one that turns out to be long from here: what it did up to now is a hundredth of what is slow.
+    #[cold]
+    fn time_rest(&self, rest: Box<dyn Continue>) -> Box<dyn Continue> {
+        match self.service.stopwatch {
+            Some(stopwatch) => Timed::boxed(rest, stopwatch, stopwatch()),
+            None => rest,
+        }
+    }
+
+    /// Runs the command and notes how long it took, and in some calls which key it was for.
+    #[cold]
+    #[inline(never)]
+    fn run_timed(&mut self, args: &Args<'_>, call: u64) -> Option<Box<dyn Continue>> {
+        if stats::is_noted(call) {
+            self.note_key(args, call);
+        }
+        let Some(stopwatch) = self.service.stopwatch else {
+            return self.run_untimed(args);
+        };
+        let start = stopwatch();
+        match self.run_untimed(args) {
+            None => {
+                self.note_time(args, stopwatch().saturating_sub(start));
+                None
+            }
+            Some(rest) => Some(Timed::boxed(rest, stopwatch, start)),
+        }
+    }
+
+    /// Notes one of the command's keys among the hot ones.
+    fn note_key(&self, args: &Args<'_>, call: u64) {
+        let len = args.len();
+        // Where words are missing, so may be keys.
+        let keys = self.command.keys.of(len).filter(|&at| at < len);
+        let count = keys.clone().count() as u64;
+        // However many keys there are, each has its turn.
+        let nth = stats::scrambled(call).checked_rem(count);
+        let at = nth.and_then(|nth| keys.clone().nth(nth as usize));
+        if let Some(at) = at.filter(|_| self.client.authenticated) {
+            let key = args.get(at);
+            let hash = self.store().key(key).hash();
+            let dropped = self.service.hot.lock().note(key, hash);
+            drop(dropped);
+        }
+    }
+
+    /// Notes how long the command took, also in the slow log where that was long.
+    fn note_time(&self, args: &Args<'_>, nanos: u64) {
+        let (service, micros) = (self.service, nanos / 1000);
+        service.timings.record(self.command.number, nanos);
+        if micros < service.settings.slow() {
+            return;
+        }
+        let call = SlowCall {
+            id: 0,
+            at: self.now,
+            micros,
+            words: stats::shown(args),
+            client: self.client.id,
+            name: self.client.name.to_vec(),
+        };
+        let most = usize::try_from(service.settings.slow_calls()).unwrap_or(usize::MAX);
+        service.slow.lock().push(call, most);
+    }
+
+    #[inline(always)]
+    fn run_untimed(&mut self, args: &Args<'_>) -> Option<Box<dyn Continue>> {
         self.budget.spend(2 + args.len() / 4);
         let admitted = self.command.admit(args, self.client.authenticated);
         let outcome = match admitted {
@@ -286,6 +400,7 @@ impl<'a> Exec<'a> {
     /// Replies with an error, in the words of the request's language.
     pub(crate) fn fail(&mut self, error: &Error) {
         self.stats.errors.add(1);
+        self.stats.failures.bump(self.command.number);
         if self.is_text() {
             self.reply().error(error.text())
         } else {

@@ -20,6 +20,10 @@ pub enum Section {
     Replication,
     /// All from the host: `used_cpu_sys` and `used_cpu_user`, in seconds. Not shown where it tells nothing.
     Cpu,
+    /// Calls and time of each command; shown where it is asked for by name or with `all`.
+    Commandstats,
+    /// Percentiles of the time of each command; likewise.
+    Latencystats,
     /// Always disabled.
     Cluster,
     /// Numbers of keys.
@@ -30,7 +34,7 @@ pub enum Section {
 
 impl Section {
     /// All sections, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Server,
         Self::Clients,
         Self::Memory,
@@ -38,10 +42,18 @@ impl Section {
         Self::Stats,
         Self::Replication,
         Self::Cpu,
+        Self::Commandstats,
+        Self::Latencystats,
         Self::Cluster,
         Self::Keyspace,
         Self::Antcache,
     ];
+
+    /// Whether it has a line for each command. INFO shows it only where it is asked for.
+    #[must_use]
+    pub const fn is_by_command(self) -> bool {
+        matches!(self, Self::Commandstats | Self::Latencystats)
+    }
 
     /// Its title; INFO finds it in any case.
     #[must_use]
@@ -54,6 +66,8 @@ impl Section {
             Self::Stats => "Stats",
             Self::Replication => "Replication",
             Self::Cpu => "CPU",
+            Self::Commandstats => "Commandstats",
+            Self::Latencystats => "Latencystats",
             Self::Cluster => "Cluster",
             Self::Keyspace => "Keyspace",
             Self::Antcache => "Antcache",

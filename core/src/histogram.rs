@@ -26,6 +26,7 @@ const BUCKETS: usize = EXACT + (MOST_BITS - EXACT.ilog2() as usize) * PARTS + 1;
 pub struct Histogram {
     counts: [u64; BUCKETS],
     total: u64,
+    sum: u64,
     max: u64,
 }
 
@@ -34,6 +35,7 @@ impl Default for Histogram {
         Self {
             counts: [0; BUCKETS],
             total: 0,
+            sum: 0,
             max: 0,
         }
     }
@@ -69,6 +71,7 @@ impl Histogram {
     pub fn record(&mut self, value: u64) {
         self.counts[bucket(value)] += 1;
         self.total += 1;
+        self.sum = self.sum.wrapping_add(value);
         self.max = self.max.max(value);
     }
 
@@ -78,6 +81,7 @@ impl Histogram {
             *count += more;
         }
         self.total += other.total;
+        self.sum = self.sum.wrapping_add(other.sum);
         self.max = self.max.max(other.max);
     }
 
@@ -87,17 +91,49 @@ impl Histogram {
         self.total
     }
 
+    /// The sum of all values.
+    #[must_use]
+    pub const fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The mean of all values; 0 where there is none.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        if self.total == 0 {
+            return 0.0;
+        }
+        self.sum as f64 / self.total as f64
+    }
+
     /// The largest value; 0 where there is none.
     #[must_use]
     pub const fn max(&self) -> u64 {
         self.max
     }
 
+    /// How many values are at most `bound`. A part of those an eighth below it and above may be taken for the others,
+    /// except where `bound` is one less than a power of two.
+    #[must_use]
+    pub fn at_most(&self, bound: u64) -> u64 {
+        if bound >= self.max {
+            return self.total;
+        }
+        let above = bucket(bound.saturating_add(1));
+        self.counts[..above].iter().sum()
+    }
+
     /// A value that `percent` of a hundred do not exceed, at most an eighth above the least such value; 0 where there
     /// is none.
     #[must_use]
     pub fn percentile(&self, percent: u64) -> u64 {
-        let rank = (self.total * percent).div_ceil(100).max(1);
+        self.per_mille(percent * 10)
+    }
+
+    /// The same for `part` of a thousand.
+    #[must_use]
+    pub fn per_mille(&self, part: u64) -> u64 {
+        let rank = (self.total * part).div_ceil(1000).max(1);
         let mut seen = 0;
         for (bucket, count) in self.counts[..BUCKETS - 1].iter().enumerate() {
             seen += count;
@@ -145,6 +181,12 @@ mod tests {
             prop_assert!(found >= exact);
             prop_assert!(exact >= 1 << MOST_BITS || found <= exact + exact / PARTS as u64, "{found} for {exact}");
             prop_assert_eq!(histogram.total(), values.len() as u64);
+            prop_assert_eq!(histogram.sum(), values.iter().fold(0, |sum: u64, value| sum.wrapping_add(*value)));
+            for bits in 0..MOST_BITS {
+                let bound = (1 << bits) - 1;
+                let exact = values.iter().filter(|&&value| value <= bound).count();
+                prop_assert_eq!(histogram.at_most(bound), exact as u64);
+            }
             prop_assert_eq!(histogram.max(), values[values.len() - 1]);
         }
     }

@@ -6,12 +6,15 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::Millis;
+use crate::command::table;
 use crate::eviction::Eviction;
 use crate::facts::{Fact, Gauges, Tell};
 use crate::ledger::{Ledger, Owner};
 use crate::session::{Budget, Session};
 use crate::settings::Settings;
-use crate::stats::{Counters, Totals};
+use crate::stats::{
+    CommandStats, Counters, HotKey, HotKeys, SlowCall, SlowLog, Stopwatch, Timings, Totals,
+};
 use crate::store::{self, Census, Room, Search, Store};
 use crate::sync::Mutex;
 
@@ -33,6 +36,8 @@ pub struct Options {
     /// Settings that were fixed at the start, by Redis's names, for CONFIG GET: `bind`, `port`, `unixsocket`,
     /// `tcp-keepalive`. None of those that [`Settings`] holds.
     pub fixed: Vec<(&'static str, String)>,
+    /// What durations are measured by; without one nothing is timed, and the slow log stays empty.
+    pub stopwatch: Option<Stopwatch>,
 }
 
 impl Default for Options {
@@ -45,6 +50,7 @@ impl Default for Options {
             facts: Vec::new(),
             gauges: None,
             fixed: Vec::new(),
+            stopwatch: None,
         }
     }
 }
@@ -75,6 +81,10 @@ pub struct Service {
     accepted: AtomicU64,
     refused: AtomicU64,
     counters: Mutex<Registry>,
+    pub(crate) stopwatch: Option<Stopwatch>,
+    pub(crate) timings: Timings,
+    pub(crate) slow: Mutex<SlowLog>,
+    pub(crate) hot: Mutex<HotKeys>,
     /// The statistics at the last CONFIG RESETSTAT.
     reset: Mutex<Statistics>,
 }
@@ -123,6 +133,10 @@ impl Service {
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             counters: Mutex::default(),
+            stopwatch: options.stopwatch,
+            timings: Timings::default(),
+            slow: Mutex::default(),
+            hot: Mutex::default(),
             reset: Mutex::default(),
         })
     }
@@ -256,6 +270,7 @@ impl Service {
     /// Counts from 0 again what INFO and STATS show. [`totals`](Self::totals) and the numbers of connections go on.
     pub fn reset_statistics(&self) {
         self.store.reset_lags();
+        self.timings.clear();
         *self.reset.lock() = self.all_statistics(&self.store.census());
     }
 
@@ -268,6 +283,35 @@ impl Service {
             expired: census.expired,
             evicted: census.evicted,
         }
+    }
+
+    /// What is known of each command that was called since the start or the last
+    /// [`reset_statistics`](Self::reset_statistics).
+    pub fn commands(&self) -> Vec<CommandStats> {
+        let reset = self.reset.lock().totals;
+        self.commands_of(&self.totals().since(&reset))
+    }
+
+    pub(crate) fn commands_of(&self, totals: &Totals) -> Vec<CommandStats> {
+        let commands = table().iter().map(Some).chain([None]).enumerate();
+        let called = commands.filter(|(number, _)| totals.calls.of(*number) > 0);
+        let stats = called.map(|(number, command)| CommandStats {
+            command,
+            calls: totals.calls.of(number),
+            failures: totals.failures.of(number),
+            nanos: self.timings.of(number),
+        });
+        stats.collect()
+    }
+
+    /// The hottest keys, at most `n`, hottest first.
+    pub fn hot_keys(&self, n: usize) -> Vec<HotKey> {
+        self.hot.lock().hottest(n)
+    }
+
+    /// The latest `n` entries of the slow log, the latest first.
+    pub fn slow_calls(&self, n: usize) -> Vec<SlowCall> {
+        self.slow.lock().latest(n)
     }
 
     /// The sum over all workers, past ones too, since the start.

@@ -17,6 +17,8 @@ pub struct Settings {
     least_memory: AtomicU64,
     /// The place in [`Eviction::ALL`], which is the number of the variant.
     eviction: AtomicU8,
+    slow: AtomicU64,
+    slow_calls: AtomicU64,
 }
 
 impl Settings {
@@ -24,6 +26,13 @@ impl Settings {
     pub const MAX_CONNECTIONS: u64 = 10_000;
     /// Milliseconds after which a client that takes no reply is closed, by default.
     pub const SEND_TIMEOUT: u64 = 60_000;
+
+    /// Microseconds from which on a call is in the slow log, by default.
+    pub const SLOW: u64 = 10_000;
+    /// Calls that the slow log keeps, by default.
+    pub const SLOW_CALLS: u64 = 128;
+    /// A bound of the slow log below this many microseconds concerns calls that are short by nature: each is timed then.
+    const SHORT: u64 = 1000;
 
     /// The password that AUTH must give; `None` means that no authentication is required.
     #[must_use]
@@ -93,6 +102,35 @@ impl Settings {
         self.least_memory.store(bytes, Relaxed);
     }
 
+    /// Microseconds from which on a call is in the slow log; `u64::MAX` for never.
+    #[must_use]
+    pub fn slow(&self) -> u64 {
+        self.slow.load(Relaxed)
+    }
+
+    /// Changes from how many microseconds on a call is in the slow log; `u64::MAX` for never. Below 1,000 every call is
+    /// timed, which costs each some 50 ns.
+    pub fn set_slow(&self, micros: u64) {
+        self.slow.store(micros, Relaxed);
+    }
+
+    /// Whether each call is to be timed.
+    #[inline]
+    pub(crate) fn times_all(&self) -> bool {
+        self.slow.load(Relaxed) < Self::SHORT
+    }
+
+    /// Calls that the slow log keeps.
+    #[must_use]
+    pub fn slow_calls(&self) -> u64 {
+        self.slow_calls.load(Relaxed)
+    }
+
+    /// Changes how many calls the slow log keeps; older ones go with the next that is slow.
+    pub fn set_slow_calls(&self, count: u64) {
+        self.slow_calls.store(count, Relaxed);
+    }
+
     /// What goes when memory runs out.
     #[must_use]
     #[inline]
@@ -117,6 +155,8 @@ impl Default for Settings {
             max_memory: AtomicU64::new(u64::MAX),
             least_memory: AtomicU64::new(0),
             eviction: AtomicU8::new(0),
+            slow: AtomicU64::new(Self::SLOW),
+            slow_calls: AtomicU64::new(Self::SLOW_CALLS),
         }
     }
 }

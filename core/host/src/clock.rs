@@ -6,16 +6,24 @@
 //! wall clock's corrections: at once where they lead forwards; where they lead back, by running a sixteenth slower
 //! until the wall clock has caught up.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ant_cache_core::Millis;
+use ant_cache_core::stats::Stopwatch;
 
 /// How often the wall clock is looked at, in milliseconds of the monotonic clock.
 const RESYNC: u64 = 1000;
 
 /// A clock set back is made good by losing one in this many milliseconds: a relative TTL is then at most 7 % late.
 const SLEW: u64 = 16;
+
+/// Nanoseconds of the monotonic clock since the first call.
+fn nanos() -> u64 {
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(ORIGIN.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
 
 /// A source of the present moment, shared by all threads.
 #[derive(Debug)]
@@ -63,6 +71,12 @@ impl Clock {
             }
             Kind::Manual(now) => Millis(now.load(Relaxed)),
         }
+    }
+
+    /// What durations are measured by; none for a manual clock, by which everything takes no time.
+    #[must_use]
+    pub fn stopwatch(&self) -> Option<Stopwatch> {
+        matches!(self.0, Kind::System { .. }).then_some(nanos)
     }
 
     /// Moves a manual clock forwards by `ms` milliseconds.
@@ -183,6 +197,10 @@ mod tests {
         let clock = Clock::system();
         assert!(clock.now().since(Millis(wall())) < 60_000);
         assert!(clock.now().0 > 1_700_000_000_000);
+        let stopwatch = clock.stopwatch().unwrap();
+        let (before, after) = (stopwatch(), stopwatch());
+        assert!(before <= after);
+        assert!(Clock::manual(Millis(1)).stopwatch().is_none());
     }
 
     proptest! {

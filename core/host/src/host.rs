@@ -28,6 +28,7 @@ impl Host {
     pub fn new(mut options: Options, clock: Clock) -> Self {
         let pool = Arc::<PoolStats>::default();
         options.started = clock.now();
+        options.stopwatch = options.stopwatch.or_else(|| clock.stopwatch());
         options.facts.extend(facts());
         options.gauges = Some(Arc::new(HostGauges {
             pool: Arc::clone(&pool),

@@ -5,9 +5,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ant_cache_core::stats::Counters;
-use ant_cache_core::{Budget, Millis, Turn};
+use ant_cache_core::{Budget, Cause, Millis, Turn};
 
-use crate::{Buffers, Host, Link, Next, Received, Stream, Wire};
+use crate::{Buffers, Ending, Host, Link, Next, Received, Stream, Wire};
 
 /// What a turn works with besides the connection.
 #[derive(Debug)]
@@ -48,10 +48,12 @@ impl Workbench<'_> {
         match catch_unwind(turn) {
             Ok(Ok(turned)) if turned.next.close.is_none() => Some(turned),
             Ok(Ok(turned)) => {
+                self.count(turned.next.close);
                 tracing::trace!(ending = ?turned.next.close, "connection closed");
                 None
             }
             Ok(Err(error)) => {
+                self.stats.closed_broken.add(1);
                 tracing::debug!(%error, peer = stream.peer(), "connection broken");
                 None
             }
@@ -64,6 +66,16 @@ impl Workbench<'_> {
                 );
                 None
             }
+        }
+    }
+
+    /// Counts an end by its cause. Where time ran out, whoever noticed has counted it.
+    fn count(&self, ending: Option<Ending>) {
+        match ending {
+            Some(Ending::Session(Cause::Quit)) => self.stats.closed_quit.add(1),
+            Some(Ending::Session(Cause::Eof)) => self.stats.closed_eof.add(1),
+            Some(Ending::Session(Cause::Protocol)) => self.stats.closed_protocol.add(1),
+            _ => {}
         }
     }
 

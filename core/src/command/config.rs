@@ -41,6 +41,8 @@ enum Kind {
     Memory,
     /// What goes when memory runs out.
     Policy,
+    /// Microseconds from which on a call is slow; -1 for none.
+    Slow,
     /// The password; empty means that none is required.
     Password,
     /// Always this. It may be set to what it is: scripts made for Redis do.
@@ -48,7 +50,7 @@ enum Kind {
 }
 
 /// The parameters that do not depend on the host.
-fn parameters() -> [Parameter; 10] {
+fn parameters() -> [Parameter; 12] {
     const fn seconds(
         name: &'static str,
         get: fn(&Settings) -> u64,
@@ -102,6 +104,18 @@ fn parameters() -> [Parameter; 10] {
             name: "maxmemory-policy",
             kind: Kind::Policy,
         },
+        Parameter {
+            name: "slowlog-log-slower-than",
+            kind: Kind::Slow,
+        },
+        Parameter {
+            name: "slowlog-max-len",
+            kind: Kind::Number {
+                range: 0..=10_000,
+                get: Settings::slow_calls,
+                set: Settings::set_slow_calls,
+            },
+        },
         fixed("save", ""),
         fixed("appendonly", "no"),
         fixed("databases", "1"),
@@ -131,6 +145,10 @@ impl Parameter {
             Kind::Number { get, .. } => get(settings).to_string().into_bytes(),
             Kind::Memory => bound(settings).to_string().into_bytes(),
             Kind::Policy => settings.eviction().redis_name().into(),
+            Kind::Slow => i64::try_from(settings.slow())
+                .unwrap_or(-1)
+                .to_string()
+                .into_bytes(),
             Kind::Password => settings.password().unwrap_or_default(),
             Kind::Fixed(value) => value.as_bytes().to_vec(),
         }
@@ -141,6 +159,13 @@ impl Parameter {
         match &self.kind {
             Kind::Memory => self.parse_memory(value, settings.least_memory()),
             Kind::Policy => self.parse_policy(value),
+            Kind::Slow => match number::parse_i64(value) {
+                None => Err(self.refusal("argument couldn't be parsed into an integer")),
+                Some(-1) => Ok(Change::Number(Settings::set_slow, u64::MAX)),
+                Some(micros) => u64::try_from(micros)
+                    .map(|micros| Change::Number(Settings::set_slow, micros))
+                    .map_err(|_| self.refusal("argument must be -1 for never, or more")),
+            },
             Kind::Password if value.len() > limits::MAX_PASSWORD => {
                 let most = limits::MAX_PASSWORD;
                 Err(self.refusal(&format!("argument must be at most {most} bytes long")))

@@ -98,16 +98,21 @@ pub(super) fn kind(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     let key = exec.key(args);
     let kind = exec.shard(&key).peek(&key, exec.now).map(|item| item.kind);
     exec.count_read(kind.is_some());
-    let name = match (kind, exec.is_text()) {
+    let name = kind_name(kind, exec.is_text());
+    exec.reply().status(name);
+    Ok(Step::Done)
+}
+
+/// What a kind of value is called, in text or by Redis.
+pub(super) const fn kind_name(kind: Option<Kind>, text: bool) -> &'static str {
+    match (kind, text) {
         (None, _) => "none",
         (Some(Kind::String), _) => "string",
         (Some(Kind::Array), true) => "array",
         (Some(Kind::Array), false) => "list",
         (Some(Kind::Object), true) => "object",
         (Some(Kind::Object), false) => "hash",
-    };
-    exec.reply().status(name);
-    Ok(Step::Done)
+    }
 }
 
 /// Gives the first key's value and time to live to the second; with `only_new`, not if that exists. Returns whether it

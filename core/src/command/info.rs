@@ -1,5 +1,6 @@
 //! INFO and STATS: what the server knows of itself.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -7,29 +8,29 @@ use core::fmt::{Display, Write};
 
 use super::connection::REDIS_VERSION;
 use super::options;
-use crate::Histogram;
 use crate::eviction::Eviction;
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::facts::Section;
 use crate::ledger::Owner;
-use crate::service::Statistics;
+use crate::service::{Service, Statistics};
 use crate::settings::Settings;
 use crate::size::human;
+use crate::stats::CommandStats;
 use crate::store::Census;
+use crate::{Histogram, Millis};
 
 /// What counting the keys costs, in units of the budget: it visits each of some hundred shards.
 const CENSUS: usize = 300;
 
 pub(super) fn info(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     options::few(args, 1)?;
-    let all = args.len() == 1
-        || (1..args.len()).any(|at| {
-            ["all", "default", "everything"]
-                .iter()
-                .any(|word| args.is(at, word))
-        });
-    let asked = |section: &Section| all || (1..args.len()).any(|at| args.is(at, section.title()));
-    let report = Report::gather(exec);
+    let all = (1..args.len()).any(|at| args.is(at, "all") || args.is(at, "everything"));
+    let default = args.len() == 1 || (1..args.len()).any(|at| args.is(at, "default"));
+    let asked = |section: &Section| {
+        all || default && !section.is_by_command()
+            || (1..args.len()).any(|at| args.is(at, section.title()))
+    };
+    let report = gather(exec);
     let mut text = String::new();
     for section in Section::ALL.into_iter().filter(asked) {
         let fields = report.section(section);
@@ -49,7 +50,7 @@ pub(super) fn info(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 }
 
 pub(super) fn stats(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
-    let report = Report::gather(exec);
+    let report = gather(exec);
     let mut text = String::new();
     let uptime = report.uptime;
     write_line(&mut text, format_args!("uptime_in_seconds {uptime}"));
@@ -70,15 +71,52 @@ pub(super) fn stats(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
     Ok(Step::Done)
 }
 
+fn gather(exec: &mut Exec<'_>) -> Report {
+    exec.budget.spend(CENSUS);
+    exec.service.report(exec.now)
+}
+
+impl Service {
+    /// All that INFO tells at this moment.
+    #[must_use]
+    pub fn report(&self, now: Millis) -> Report {
+        let census = self.store().census();
+        let mut told = Vec::new();
+        self.tell(&mut |section, name, value| told.push((section, name, value.to_string())));
+        let counted = self.statistics(&census);
+        Report {
+            now: now.0,
+            uptime: now.since(self.started()) / 1000,
+            open: self.connections()[0],
+            most: self.settings.max_connections(),
+            started: self.started().0 / 1000,
+            connections: self.ledger().held(Owner::Connections),
+            startup: self.ledger().held(Owner::Process),
+            beside: self.ledger().beside(Owner::Store),
+            overhead: self.ledger().overhead(),
+            max_memory: bound(&self.settings),
+            eviction: self.settings.eviction(),
+            commands: self.commands_of(&counted.totals),
+            slow: self.slow.lock().len(),
+            counted,
+            lags: self.store().lags(),
+            census,
+            told,
+        }
+    }
+}
+
 fn write_line(text: &mut String, line: impl Display) {
     // Writing to a string cannot fail.
     let _ = write!(text, "{line}\r\n");
 }
 
-type Fields = Vec<(&'static str, String)>;
+/// Names and values of fields.
+pub type Fields = Vec<(Cow<'static, str>, String)>;
 
-/// All that there is to tell, at one moment.
-struct Report {
+/// What a server tells of itself, as it was at one moment.
+#[derive(Debug)]
+pub struct Report {
     now: u64,
     uptime: u64,
     open: u64,
@@ -86,6 +124,8 @@ struct Report {
     started: u64,
     /// Bytes of memory of sessions and buffers.
     connections: u64,
+    /// Bytes of memory of the process at rest.
+    startup: u64,
     /// Bytes of memory of everything but the store.
     beside: u64,
     /// Bytes of memory that the process has beyond that.
@@ -94,6 +134,9 @@ struct Report {
     eviction: Eviction,
     census: Census,
     counted: Statistics,
+    commands: Vec<CommandStats>,
+    /// Entries of the slow log.
+    slow: usize,
     /// How late expired keys were removed.
     lags: Histogram,
     /// From the host.
@@ -101,32 +144,15 @@ struct Report {
 }
 
 impl Report {
-    fn gather(exec: &mut Exec<'_>) -> Self {
-        exec.budget.spend(CENSUS);
-        let service = exec.service;
-        let census = service.store().census();
-        let mut told = Vec::new();
-        service.tell(&mut |section, name, value| told.push((section, name, value.to_string())));
-        Self {
-            now: exec.now.0,
-            uptime: exec.now.since(service.started()) / 1000,
-            open: service.connections()[0],
-            most: service.settings.max_connections(),
-            started: service.started().0 / 1000,
-            connections: service.ledger().held(Owner::Connections),
-            beside: service.ledger().beside(Owner::Store),
-            overhead: service.ledger().overhead(),
-            max_memory: bound(&service.settings),
-            eviction: service.settings.eviction(),
-            counted: service.statistics(&census),
-            lags: service.store().lags(),
-            census,
-            told,
-        }
+    /// What is known of each command that was called.
+    #[must_use]
+    pub fn commands(&self) -> &[CommandStats] {
+        &self.commands
     }
 
     /// The fields of a section: what the engine knows, then what the host told.
-    fn section(&self, section: Section) -> Fields {
+    #[must_use]
+    pub fn section(&self, section: Section) -> Fields {
         let mut fields = match section {
             Section::Server => self.server(),
             Section::Clients => self.clients(),
@@ -135,12 +161,16 @@ impl Report {
             Section::Stats => self.stats(),
             Section::Replication => fields([("role", &"master"), ("connected_slaves", &0)]),
             Section::Cpu => Vec::new(),
+            Section::Commandstats => self.command_stats(),
+            Section::Latencystats => self.latency_stats(),
             Section::Cluster => fields([("cluster_enabled", &0)]),
             Section::Keyspace => self.keyspace(),
             Section::Antcache => self.antcache(),
         };
         let told = self.told.iter().filter(|(of, ..)| *of == section);
-        fields.extend(told.map(|(_, name, value)| (*name, value.clone())));
+        fields.extend(told.map(|(_, name, value)| ((*name).into(), value.clone())));
+        let counters = self.counted.totals.section(section);
+        fields.extend(counters.map(|(name, value)| (name.into(), value.to_string())));
         fields
     }
 
@@ -174,7 +204,7 @@ impl Report {
             .and_then(|(.., rss)| rss.parse::<u64>().ok())
             .map(|rss| {
                 (
-                    "mem_fragmentation_ratio",
+                    "mem_fragmentation_ratio".into(),
                     format!("{:.2}", rss as f64 / used as f64),
                 )
             });
@@ -183,6 +213,7 @@ impl Report {
             ("used_memory_human", &human(used)),
             ("used_memory_dataset", &self.census.memory),
             ("used_memory_clients", &self.connections),
+            ("used_memory_startup", &self.startup),
             ("mem_fragmentation_bytes", &self.overhead),
             ("maxmemory", &self.max_memory),
             ("maxmemory_human", &human(self.max_memory)),
@@ -205,27 +236,48 @@ impl Report {
 
     fn stats(&self) -> Fields {
         let Statistics {
-            totals,
             accepted,
             refused,
             expired,
             evicted,
+            ..
         } = &self.counted;
         fields([
             ("total_connections_received", accepted),
-            ("total_commands_processed", &totals.commands),
-            ("total_net_input_bytes", &totals.bytes_in),
-            ("total_net_output_bytes", &totals.bytes_out),
             ("rejected_connections", refused),
             ("expired_keys", expired),
             ("expire_lag_p50_ms", &self.lags.percentile(50)),
             ("expire_lag_p99_ms", &self.lags.percentile(99)),
             ("expire_lag_max_ms", &self.lags.max()),
             ("evicted_keys", evicted),
-            ("keyspace_hits", &totals.hits),
-            ("keyspace_misses", &totals.misses),
-            ("total_error_replies", &totals.errors),
         ])
+    }
+
+    fn command_stats(&self) -> Fields {
+        let line = |stats: &CommandStats| {
+            let CommandStats {
+                calls, failures, ..
+            } = stats;
+            let usec = stats.total_micros();
+            let mean = stats.nanos.mean() / 1000.0;
+            let value = format!(
+                "calls={calls},usec={usec},usec_per_call={mean:.2},rejected_calls=0,failed_calls={failures}"
+            );
+            (format!("cmdstat_{}", stats.name()).into(), value)
+        };
+        self.commands.iter().map(line).collect()
+    }
+
+    fn latency_stats(&self) -> Fields {
+        let timed = self.commands.iter().filter(|stats| stats.nanos.total() > 0);
+        let line = |stats: &CommandStats| {
+            let [p50, p99, p999] =
+                [500, 990, 999].map(|part| stats.nanos.per_mille(part) as f64 / 1000.0);
+            let value = format!("p50={p50:.3},p99={p99:.3},p99.9={p999:.3}");
+            let name = format!("latency_percentiles_usec_{}", stats.name());
+            (name.into(), value)
+        };
+        timed.map(line).collect()
     }
 
     fn keyspace(&self) -> Fields {
@@ -237,17 +289,10 @@ impl Report {
     }
 
     fn antcache(&self) -> Fields {
-        let totals = &self.counted.totals;
         fields([
             ("keys", &self.census.keys),
             ("expiring_keys", &self.census.expiring),
-            ("protocol_errors", &totals.protocol_errors),
-            ("closed_stalled", &totals.closed_stalled),
-            ("closed_idle", &totals.closed_idle),
-            ("closed_unauthenticated", &totals.closed_unauthenticated),
-            ("closed_panicked", &totals.closed_panicked),
-            ("closed_threadless", &totals.closed_threadless),
-            ("accept_pauses", &totals.accept_exhausted),
+            ("slowlog_len", &self.slow),
         ])
     }
 }
@@ -255,7 +300,7 @@ impl Report {
 fn fields<const N: usize>(fields: [(&'static str, &dyn Display); N]) -> Fields {
     fields
         .into_iter()
-        .map(|(name, value)| (name, value.to_string()))
+        .map(|(name, value)| (name.into(), value.to_string()))
         .collect()
 }
 

@@ -6,13 +6,17 @@ mod elements;
 mod error;
 mod generic;
 mod hash;
+mod hotkeys;
 mod info;
 mod introspect;
+mod latency;
 mod list;
+mod memory;
 mod options;
 mod scan;
 mod server;
 mod setters;
+mod slowlog;
 mod string;
 mod subcommand;
 mod table;
@@ -23,8 +27,9 @@ use crate::limits::MAX_KEY;
 use crate::store::{Item, Kind};
 
 pub use error::Error;
+pub use info::{Fields, Report};
 pub use subcommand::Subcommand;
-pub(crate) use table::none;
+pub(crate) use table::{COUNT, none};
 pub use table::{find, table};
 
 /// What a command is, to the session and to people.
@@ -32,6 +37,8 @@ pub use table::{find, table};
 pub struct Command {
     /// Its name in lower case.
     pub name: &'static str,
+    /// Its place in [`table`]; for what is no command, the place behind the last.
+    pub number: u8,
     /// Words of a request, the name included: exactly so many, or at least `-arity` where it is negative.
     pub arity: i16,
     /// What it does to the store and what it needs.
@@ -65,6 +72,8 @@ impl Flags {
     pub const ADMIN: Self = Self(1 << 4);
     /// Can need more memory.
     pub const DENY_OOM: Self = Self(1 << 5);
+    /// Can take long though its request is short: each call is timed.
+    pub const LONG: Self = Self(1 << 6);
 
     /// No property.
     pub const NONE: Self = Self(0);
@@ -128,7 +137,7 @@ impl Keys {
 
     /// The indexes of the keys in a request of `len` words.
     #[inline]
-    pub fn of(self, len: usize) -> impl Iterator<Item = usize> + use<> {
+    pub fn of(self, len: usize) -> impl Iterator<Item = usize> + Clone + use<> {
         let end = match (self.first, self.last) {
             (0, _) => 0,
             (_, last) if last < 0 => (len + 1).saturating_sub(usize::from(last.unsigned_abs())),
@@ -209,6 +218,9 @@ impl Command {
             "client" => &connection::CLIENT,
             "command" => &introspect::COMMAND,
             "config" => &config::CONFIG,
+            "latency" => &latency::LATENCY,
+            "memory" => &memory::MEMORY,
+            "slowlog" => &slowlog::SLOWLOG,
             _ => &[],
         }
     }

@@ -2,7 +2,8 @@
 
 use super::{Command, Error, Flags, Group, Keys};
 use super::{
-    connection, generic, hash, info, introspect, list, scan, server, setters, string, subcommand,
+    connection, generic, hash, hotkeys, info, introspect, list, memory, scan, server, setters,
+    string, subcommand,
 };
 use crate::exec::{Args, Exec, Outcome};
 
@@ -15,6 +16,11 @@ const FILL_FAST: Flags = FILL.and(Flags::FAST);
 const CONNECTION: Flags = Flags::FAST;
 const OPEN: Flags = Flags::FAST.and(Flags::NO_AUTH);
 const ADMIN: Flags = Flags::ADMIN;
+const READ_LONG: Flags = Flags::READ.and(Flags::LONG);
+const WRITE_LONG: Flags = Flags::WRITE.and(Flags::LONG);
+const FILL_FAST_LONG: Flags = FILL_FAST.and(Flags::LONG);
+const FILL_LONG: Flags = FILL.and(Flags::LONG);
+const TELL: Flags = Flags::LONG;
 
 type Run = fn(&mut Exec<'_>, &Args<'_>) -> Outcome;
 /// Name, arity, flags, keys, function, usage, summary.
@@ -50,10 +56,10 @@ const STRING: &[Row] = &[
     ("mget", -2, READ_FAST, Keys::ALL, string::mget, "key [key ...]", "Gets several strings"),
     ("mset", -3, FILL, Keys::PAIRS, string::mset, "key value [key value ...]", "Sets several strings at once"),
     ("msetnx", -3, FILL, Keys::PAIRS, string::msetnx, "key value [key value ...]", "Sets several strings at once unless one of the keys exists"),
-    ("append", 3, FILL_FAST, Keys::ONE, string::append, "key value", "Appends to a string"),
+    ("append", 3, FILL_FAST_LONG, Keys::ONE, string::append, "key value", "Appends to a string"),
     ("strlen", 2, READ_FAST, Keys::ONE, string::strlen, "key", "Returns the length of a string"),
-    ("getrange", 4, READ, Keys::ONE, string::getrange, "key start end", "Gets a part of a string"),
-    ("setrange", 4, FILL, Keys::ONE, string::setrange, "key offset value", "Overwrites a part of a string"),
+    ("getrange", 4, READ_LONG, Keys::ONE, string::getrange, "key start end", "Gets a part of a string"),
+    ("setrange", 4, FILL_LONG, Keys::ONE, string::setrange, "key offset value", "Overwrites a part of a string"),
     ("incr", 2, FILL_FAST, Keys::ONE, string::incr, "key", "Adds one to a number"),
     ("decr", 2, FILL_FAST, Keys::ONE, string::decr, "key", "Takes one off a number"),
     ("incrby", 3, FILL_FAST, Keys::ONE, string::incrby, "key increment", "Adds to a number"),
@@ -68,7 +74,7 @@ const GENERIC: &[Row] = &[
     ("del", -2, WRITE, Keys::ALL, generic::del, "key [key ...]", "Deletes keys"),
     ("unlink", -2, WRITE_FAST, Keys::ALL, generic::del, "key [key ...]", "Deletes keys"),
     ("touch", -2, READ_FAST, Keys::ALL, generic::touch, "key [key ...]", "Counts which of the keys exist, as a use of them"),
-    ("rename", 3, WRITE, Keys::TWO, generic::rename, "key newkey", "Renames a key, replacing the other"),
+    ("rename", 3, WRITE_LONG, Keys::TWO, generic::rename, "key newkey", "Renames a key, replacing the other"),
     ("renamenx", 3, WRITE_FAST, Keys::TWO, generic::renamenx, "key newkey", "Renames a key unless the other exists"),
     ("expire", -3, WRITE_FAST, Keys::ONE, generic::expire, "key seconds [NX | XX | GT | LT]", "Sets the time to live"),
     ("pexpire", -3, WRITE_FAST, Keys::ONE, generic::pexpire, "key milliseconds [NX | XX | GT | LT]", "Sets the time to live in milliseconds"),
@@ -79,14 +85,14 @@ const GENERIC: &[Row] = &[
     ("ttl", 2, READ_FAST, Keys::ONE, generic::ttl, "key", "Returns the time to live in seconds"),
     ("pttl", 2, READ_FAST, Keys::ONE, generic::pttl, "key", "Returns the time to live in milliseconds"),
     ("persist", 2, WRITE_FAST, Keys::ONE, generic::persist, "key", "Removes the time to live"),
-    ("keys", -1, READ, Keys::NONE, scan::keys, "[pattern]", "Returns all keys that match a pattern"),
-    ("scan", -2, READ, Keys::NONE, scan::scan, "cursor [MATCH pattern] [COUNT count] [TYPE type]", "Walks through the keys"),
-    ("randomkey", 1, READ, Keys::NONE, scan::randomkey, "", "Returns a random key"),
+    ("keys", -1, READ_LONG, Keys::NONE, scan::keys, "[pattern]", "Returns all keys that match a pattern"),
+    ("scan", -2, READ_LONG, Keys::NONE, scan::scan, "cursor [MATCH pattern] [COUNT count] [TYPE type]", "Walks through the keys"),
+    ("randomkey", 1, READ_LONG, Keys::NONE, scan::randomkey, "", "Returns a random key"),
 ];
 
 #[rustfmt::skip]
 const LIST: &[Row] = &[
-    ("lrange", 4, READ, Keys::ONE, list::lrange, "key start stop", "Returns a range of an array's elements"),
+    ("lrange", 4, READ_LONG, Keys::ONE, list::lrange, "key start stop", "Returns a range of an array's elements"),
     ("llen", 2, READ_FAST, Keys::ONE, list::llen, "key", "Returns the number of an array's elements"),
     ("lindex", 3, READ, Keys::ONE, list::lindex, "key index", "Returns one element of an array"),
 ];
@@ -95,9 +101,9 @@ const LIST: &[Row] = &[
 const HASH: &[Row] = &[
     ("hget", 3, READ_FAST, Keys::ONE, hash::hget, "key field", "Returns the value of an object's field"),
     ("hmget", -3, READ_FAST, Keys::ONE, hash::hmget, "key field [field ...]", "Returns the values of several fields"),
-    ("hgetall", 2, READ, Keys::ONE, hash::hgetall, "key", "Returns all fields and values of an object"),
-    ("hkeys", 2, READ, Keys::ONE, hash::hkeys, "key", "Returns all fields of an object"),
-    ("hvals", 2, READ, Keys::ONE, hash::hvals, "key", "Returns all values of an object"),
+    ("hgetall", 2, READ_LONG, Keys::ONE, hash::hgetall, "key", "Returns all fields and values of an object"),
+    ("hkeys", 2, READ_LONG, Keys::ONE, hash::hkeys, "key", "Returns all fields of an object"),
+    ("hvals", 2, READ_LONG, Keys::ONE, hash::hvals, "key", "Returns all values of an object"),
     ("hlen", 2, READ_FAST, Keys::ONE, hash::hlen, "key", "Returns the number of an object's fields"),
     ("hexists", 3, READ_FAST, Keys::ONE, hash::hexists, "key field", "Tells whether an object has a field"),
 ];
@@ -115,14 +121,19 @@ const ON_CONNECTION: &[Row] = &[
 
 #[rustfmt::skip]
 const SERVER: &[Row] = &[
-    ("command", -1, CONNECTION, Keys::NONE, introspect::command, "[subcommand [argument [argument ...]]]", "Tells about the commands"),
-    ("info", -1, Flags::NONE, Keys::NONE, info::info, "[section [section ...]]", "Tells about the server"),
-    ("stats", 1, Flags::NONE, Keys::NONE, info::stats, "", "Returns the counters"),
+    ("command", -1, CONNECTION.and(Flags::LONG), Keys::NONE, introspect::command, "[subcommand [argument [argument ...]]]", "Tells about the commands"),
+    ("info", -1, TELL, Keys::NONE, info::info, "[section [section ...]]", "Tells about the server"),
+    ("stats", 1, TELL, Keys::NONE, info::stats, "", "Returns the counters"),
     ("help", -1, CONNECTION, Keys::NONE, server::help, "[command]", "Lists the commands"),
+    ("latency", -2, ADMIN, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells how long commands take"),
+    ("slowlog", -2, ADMIN, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells which calls were slow"),
+    ("memory", -2, READ, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells who holds how much memory"),
+    ("hotkeys", -1, READ, Keys::NONE, hotkeys::hot_keys, "[COUNT count]", "Returns the keys that are asked for most"),
+    ("bigkeys", -1, READ_LONG, Keys::NONE, memory::big_keys, "[COUNT count] [SAMPLES count]", "Returns the keys that take most memory, of a sample"),
     ("config", -2, ADMIN, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells or changes settings"),
     ("dbsize", 1, READ_FAST, Keys::NONE, server::dbsize, "", "Returns the number of keys"),
-    ("flushall", -1, WRITE, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),
-    ("flushdb", -1, WRITE, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),
+    ("flushall", -1, WRITE_LONG, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),
+    ("flushdb", -1, WRITE_LONG, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),
     ("save", 1, ADMIN, Keys::NONE, server::save, "", "Writes a snapshot"),
     ("time", 1, CONNECTION, Keys::NONE, server::time, "", "Returns the server's time"),
 ];
@@ -137,7 +148,8 @@ const FAMILIES: [(Group, &[Row]); 7] = [
     (Group::Server, SERVER),
 ];
 
-const COUNT: usize = ANT_CACHE.len()
+/// Commands that there are.
+pub(crate) const COUNT: usize = ANT_CACHE.len()
     + STRING.len()
     + GENERIC.len()
     + LIST.len()
@@ -146,10 +158,11 @@ const COUNT: usize = ANT_CACHE.len()
     + SERVER.len();
 
 static TABLE: [Command; COUNT] = {
-    const fn command(row: &Row, group: Group) -> Command {
+    const fn command(row: &Row, group: Group, number: u8) -> Command {
         let (name, arity, flags, keys, run, usage, summary) = *row;
         Command {
             name,
+            number,
             arity,
             flags,
             keys,
@@ -159,13 +172,13 @@ static TABLE: [Command; COUNT] = {
             run,
         }
     }
-    let mut table = [const { command(&STRING[0], Group::String) }; COUNT];
+    let mut table = [const { command(&STRING[0], Group::String, 0) }; COUNT];
     let (mut family, mut at) = (0, 0);
     while family < FAMILIES.len() {
         let (group, rows) = FAMILIES[family];
         let mut row = 0;
         while row < rows.len() {
-            table[at] = command(&rows[row], group);
+            table[at] = command(&rows[row], group, at as u8);
             at += 1;
             row += 1;
         }
@@ -177,6 +190,7 @@ static TABLE: [Command; COUNT] = {
 /// What runs where the table has no command of that name.
 static NONE: Command = Command {
     name: "",
+    number: COUNT as u8,
     arity: -1,
     flags: Flags::NO_AUTH,
     keys: Keys::NONE,
@@ -297,6 +311,9 @@ mod tests {
                 find(command.name.to_ascii_uppercase().as_bytes()).unwrap(),
                 command
             ));
+        }
+        for (number, command) in table().iter().enumerate() {
+            assert_eq!(usize::from(command.number), number);
         }
         assert!(find(b"").is_none());
         assert!(find(b"gett").is_none());
