@@ -4,14 +4,14 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PYTHON := $(TARGET)/venv/bin/python
 
-.PHONY: help test test-rust test-models test-python test-tools bench lint
+.PHONY: help test test-rust test-models test-python test-module test-tools bench lint
 
 help:
 	@echo 'make test    install what the tests need, then run all of them'
 	@echo 'make lint    formatting, clippy and documentation, warnings denied'
 	@echo 'make bench   benchmarks: half an hour on an idle machine'
 
-test: test-tools test-rust test-models test-python
+test: test-tools test-rust test-models test-python test-module
 
 # Debian packages, and a virtual environment with pinned Python packages.
 test-tools:
@@ -28,6 +28,13 @@ test-models:
 test-python: test-tools
 	$(CARGO) build --package ant-cache-cli
 	$(PYTHON) -m pytest --rootdir tests/python -p no:cacheprovider --server $(TARGET)/debug/ant-cache-cli tests/python
+
+# The Python module: its wheel, installed, against the servers that it brings.
+test-module: test-tools
+	rm -rf $(TARGET)/wheels
+	$(PYTHON) -m maturin build --profile dev --manifest-path python/Cargo.toml --out $(TARGET)/wheels
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(TARGET)/wheels/*.whl
+	$(PYTHON) -m pytest --rootdir python/tests -p no:cacheprovider python/tests
 
 # The parts by criterion, then the server beside redis-server and memcached: two idle cores, half an hour.
 bench: test-tools

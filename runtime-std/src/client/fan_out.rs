@@ -14,7 +14,7 @@ use super::{Client, Connection, ErrorKind};
 
 /// Sends each client its requests, and returns the replies, or what went wrong, for each of them. A client whose
 /// exchange fails is closed; the others go on.
-pub(super) fn fan_out(calls: &mut [(&mut Client, Requests)]) -> Vec<Result<Vec<Value>, ErrorKind>> {
+pub fn fan_out(calls: &mut [(&mut Client, Requests)]) -> Vec<Result<Vec<Value>, ErrorKind>> {
     // Taken out: each is put back only if every reply has come.
     let mut connections: Vec<Option<Connection>> = calls
         .iter_mut()
@@ -125,6 +125,13 @@ impl Flight<'_> {
     }
 }
 
+/// Whether a signal that has interrupted the wait is a reason to end it.
+fn is_given_up(legs: &[&mut Leg<'_>]) -> bool {
+    let flights = legs.iter().filter_map(|leg| leg.flight.as_ref());
+    let mut transports = flights.map(|flight| &flight.transport);
+    transports.any(|transport| transport.interrupted().is_err())
+}
+
 /// Waits until one of the servers takes or sends something, or has let its time pass; and does what is due.
 fn wait(legs: &mut [Leg<'_>]) {
     let mut least: Option<Duration> = None;
@@ -154,7 +161,7 @@ fn wait(legs: &mut [Leg<'_>]) {
         let timeout = least.and_then(|least| Timespec::try_from(least).ok());
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => Ok(fds.iter().map(PollFd::revents).collect()),
-            Err(Errno::INTR) => return,
+            Err(Errno::INTR) => Err(Errno::INTR.into()),
             Err(error) => Err(error.into()),
         }
     };
@@ -169,6 +176,7 @@ fn wait(legs: &mut [Leg<'_>]) {
                 }
             }
         }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted && !is_given_up(&open) => {}
         Err(error) => {
             for leg in open {
                 leg.end = Some(Err(ErrorKind::Io(error.kind().into())));

@@ -24,12 +24,13 @@ mod text;
 mod transport;
 
 use ant_cache_core::client::{Decoder, Value};
-use ant_cache_host::client::{Replies, Requests};
+use ant_cache_host::client::Replies;
 use transport::Transport;
 
 pub use ant_cache_host::client::{
-    Address, AddressError, ClientError, ClientOptions, ErrorKind, Protocol,
+    Address, AddressError, ClientError, ClientOptions, ErrorKind, Protocol, Requests,
 };
+pub use fan_out::fan_out;
 pub use pool::{Lease, Pool, PoolOptions};
 pub use sharded::{NodeStats, OnNodeDown, ShardedClient, ShardedError, ShardedOptions};
 pub use text::TextClient;
@@ -136,26 +137,38 @@ impl Client {
         self.exchange(requests.iter().map(AsRef::as_ref))
     }
 
+    /// Sends requests that are encoded already, and waits for all replies, as [`Client::pipeline`].
+    ///
+    /// # Errors
+    /// As [`Client::pipeline`].
+    pub fn run(&mut self, requests: &Requests) -> Result<Vec<Value>, ErrorKind> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Taken out: it is put back only if every reply has come.
+        let mut connection = self.connection.take().ok_or(ErrorKind::NotConnected)?;
+        let replies = connection.exchange(requests)?;
+        self.connection = Some(connection);
+        Ok(replies)
+    }
+
+    /// Has `give_up` asked whenever a signal interrupts a wait for the server; where it says true, the request fails
+    /// with an [`ErrorKind::Io`] of the kind `Interrupted`, and the connection is closed. Without it waits go on.
+    /// It holds for this connection, not for those that [`Client::reconnect`] makes.
+    pub fn on_interrupt(&mut self, give_up: fn() -> bool) {
+        if let Some(connection) = &mut self.connection {
+            connection.transport.on_interrupt(give_up);
+        }
+    }
+
     fn exchange<'a, A: AsRef<[u8]> + 'a>(
         &mut self,
         requests: impl Iterator<Item = &'a [A]> + Clone,
     ) -> Result<Vec<Value>, ClientError> {
         let first = requests.clone().next().unwrap_or_default();
-        let requests = Requests::encode(requests).map_err(|kind| self.error(first, kind))?;
-        if requests.is_empty() {
-            return Ok(Vec::new());
-        }
-        // Taken out: it is put back only if every reply has come.
-        let Some(mut connection) = self.connection.take() else {
-            return Err(self.error(first, ErrorKind::NotConnected));
-        };
-        match connection.exchange(&requests) {
-            Ok(replies) => {
-                self.connection = Some(connection);
-                Ok(replies)
-            }
-            Err(kind) => Err(self.error(first, kind)),
-        }
+        Requests::encode(requests)
+            .and_then(|requests| self.run(&requests))
+            .map_err(|kind| self.error(first, kind))
     }
 
     fn error<A: AsRef<[u8]>>(&self, args: &[A], kind: ErrorKind) -> ClientError {

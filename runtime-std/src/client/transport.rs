@@ -24,6 +24,8 @@ pub(super) struct Transport {
     /// The timeout of reads that the socket is set to now.
     armed: Option<Duration>,
     buffer: Box<[u8]>,
+    /// Asked where a signal has interrupted a wait: whether to give up.
+    give_up: fn() -> bool,
 }
 
 /// Room for one read: hundreds of small replies, and a large one in few calls.
@@ -46,7 +48,12 @@ impl Transport {
             write_timeout: options.write_timeout,
             armed: read_timeout,
             buffer: vec![0; READ].into(),
+            give_up: || false,
         })
+    }
+
+    pub(super) fn on_interrupt(&mut self, give_up: fn() -> bool) {
+        self.give_up = give_up;
     }
 
     /// Whether the server has not closed the connection, as far as its system has told.
@@ -148,7 +155,7 @@ impl Transport {
                     rest = &rest[sent..];
                     progress = Instant::now();
                 }
-                Err(Errno::INTR) => {}
+                Err(Errno::INTR) => self.interrupted()?,
                 Err(Errno::AGAIN) => {
                     if self.wait(progress)?.contains(PollFlags::IN) {
                         let got = self.receive(RecvFlags::DONTWAIT)?;
@@ -178,7 +185,8 @@ impl Transport {
         };
         let mut fds = [PollFd::new(&self.socket, PollFlags::IN | PollFlags::OUT)];
         match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(fds[0].revents()),
+            Ok(_) => Ok(fds[0].revents()),
+            Err(Errno::INTR) => self.interrupted().map(|()| PollFlags::empty()),
             Err(error) => Err(ErrorKind::Io(error.into())),
         }
     }
@@ -189,12 +197,24 @@ impl Transport {
             return match recv(&self.socket, &mut self.buffer[..], flags) {
                 Ok((_, 0)) => Err(ErrorKind::ClosedByServer),
                 Ok((_, got)) => Ok(got),
-                Err(Errno::INTR) => continue,
+                Err(Errno::INTR) => {
+                    self.interrupted()?;
+                    continue;
+                }
                 Err(Errno::AGAIN) => {
                     Err(ErrorKind::TimedOut(self.read_timeout.unwrap_or_default()))
                 }
                 Err(error) => Err(ErrorKind::Io(error.into())),
             };
+        }
+    }
+
+    /// Fails where a signal that has interrupted a wait is a reason to end it.
+    pub(super) fn interrupted(&self) -> Result<(), ErrorKind> {
+        if (self.give_up)() {
+            Err(ErrorKind::Io(Errno::INTR.into()))
+        } else {
+            Ok(())
         }
     }
 

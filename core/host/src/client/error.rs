@@ -70,6 +70,12 @@ impl ClientError {
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
     }
+
+    /// What went wrong, without where.
+    #[must_use]
+    pub fn into_kind(self) -> ErrorKind {
+        self.kind
+    }
 }
 
 impl Display for ClientError {

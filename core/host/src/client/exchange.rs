@@ -21,13 +21,34 @@ impl Requests {
     ) -> Result<Self, ErrorKind> {
         let mut encoded = Self::default();
         for args in requests {
-            if args.is_empty() {
-                return Err(ErrorKind::NoArguments);
-            }
-            encode(args, &mut encoded.bytes);
-            encoded.count += 1;
+            encoded.push(args)?;
         }
         Ok(encoded)
+    }
+
+    /// Adds a request behind the others.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoArguments`] where it has not even a command's name.
+    pub fn push<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Result<(), ErrorKind> {
+        if args.is_empty() {
+            return Err(ErrorKind::NoArguments);
+        }
+        encode(args, &mut self.bytes);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Adds all of `more` behind the others.
+    pub fn append(&mut self, more: &Self) {
+        self.bytes.extend_from_slice(&more.bytes);
+        self.count += more.count;
+    }
+
+    /// How many requests there are, which is how many replies will come.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
     }
 
     /// What is to be sent.
@@ -101,7 +122,11 @@ mod tests {
             requests.bytes(),
             b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
         );
-        assert!(!requests.is_empty());
+        assert_eq!((requests.len(), requests.is_empty()), (2, false));
+        let mut both = requests.clone();
+        both.append(&requests);
+        assert_eq!(both.len(), 4);
+        assert_eq!(both.bytes(), [requests.bytes(); 2].concat());
         let nameless: [&[&str]; 2] = [&["PING"], &[]];
         let refused = Requests::encode(nameless.into_iter());
         assert!(matches!(refused, Err(ErrorKind::NoArguments)));
