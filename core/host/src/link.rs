@@ -83,14 +83,14 @@ pub struct Link {
     /// Leads to another turn.
     waker: Waker,
     /// Bytes received since the last pump.
-    arrived: usize,
+    arrived: u32,
     /// When a byte last moved in either direction. Where replies wait, when the client last took one, or when they began
     /// to wait: a client that only sends is not excused.
     moved: Millis,
     /// Why the session ended: what waits is still sent, nothing more is executed.
     ended: Option<Cause>,
-    /// The end of [`LINGER`], once the last byte is sent.
-    lingers: Option<Millis>,
+    /// The end of [`LINGER`], once the last byte is sent; 0 before.
+    lingers: Millis,
     #[cfg(feature = "faults")]
     fault: Option<Fault>,
 }
@@ -110,7 +110,7 @@ impl Link {
             arrived: 0,
             moved: now,
             ended: None,
-            lingers: None,
+            lingers: Millis(0),
             #[cfg(feature = "faults")]
             fault: None,
         }
@@ -160,7 +160,8 @@ impl Link {
             }
             Ok(Some(n)) => {
                 self.input.filled(n);
-                self.arrived += n;
+                // At most BYTES each time.
+                self.arrived += n as u32;
                 Ok(if n < most {
                     Received::All
                 } else {
@@ -188,7 +189,7 @@ impl Link {
         buffers: &mut Buffers,
     ) -> io::Result<Next> {
         if self.arrived > 0 {
-            cx.stats.bytes_in.add(self.arrived as u64);
+            cx.stats.bytes_in.add(self.arrived.into());
             self.arrived = 0;
             if self.output.is_empty() {
                 self.moved = cx.now;
@@ -261,15 +262,15 @@ impl Link {
         if !self.output.is_empty() {
             return Ok(Next::default());
         }
-        let until = match self.lingers {
-            Some(until) => until,
-            None if self.input.eof() => cx.now,
-            None => {
+        if self.lingers == Millis(0) {
+            self.lingers = if self.input.eof() {
+                cx.now
+            } else {
                 wire.finish()?;
                 cx.now.plus(LINGER)
-            }
-        };
-        self.lingers = Some(until);
+            };
+        }
+        let until = self.lingers;
         Ok(if self.input.eof() || cx.now >= until {
             Next {
                 close: Some(Ending::Session(cause)),

@@ -319,3 +319,24 @@ fn ending_reaches_those_who_are_taken_and_those_who_come_later() {
         "they are closed by their own turns"
     );
 }
+
+#[test]
+fn a_wake_leads_to_a_turn_that_reads_nothing_and_to_one_after_the_present() {
+    let mut bench = Bench::new(2);
+    let tokens: Vec<_> = bench.places.places.iter_mut().map(|(t, _)| t).collect();
+    for _ in 0..2 {
+        pool::Places::wake(&mut bench.places, tokens[0]);
+    }
+    assert_eq!(bench.places.patience(|| NOW), Some(Duration::ZERO));
+    let taken = bench.turn();
+    assert!(taken.token == tokens[0] && !taken.readable);
+    pool::Places::wake(&mut bench.places, tokens[0]);
+    assert!(bench.turns().is_empty(), "a deposed leader is in its turn");
+    bench.put(taken, NOTHING);
+    let taken = bench.turn();
+    bench.put(taken, READ);
+    assert!(bench.turns().is_empty());
+    drop(bench.places.close(tokens[0]));
+    pool::Places::wake(&mut bench.places, tokens[0]);
+    assert!(bench.turns().is_empty(), "it is gone");
+}
