@@ -1,9 +1,11 @@
 //! Settings that can change while the server runs.
 
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use crate::eviction::Eviction;
+use crate::limits::MAX_REQUEST_UNAUTHENTICATED;
 use crate::sync::Mutex;
 
 /// What CONFIG SET can change. Each is read at every use, so a change holds at once.
@@ -38,6 +40,15 @@ impl Settings {
     #[must_use]
     pub fn password(&self) -> Option<Vec<u8>> {
         self.password.lock().clone()
+    }
+
+    /// Whether `given` is the password, or none is required.
+    #[must_use]
+    pub fn admits(&self, given: &[u8]) -> bool {
+        // A longer one could not be sent before AUTH; comparing 64 MiB takes a turn too long.
+        let possible = given.len() <= MAX_REQUEST_UNAUTHENTICATED;
+        let secret = self.password();
+        secret.is_none_or(|secret| possible && equal(&secret, given))
     }
 
     /// Changes the password. Connections that have authenticated stay so.
@@ -143,6 +154,18 @@ impl Settings {
     pub fn set_eviction(&self, eviction: Eviction) {
         self.eviction.store(eviction as u8, Relaxed);
     }
+}
+
+/// Compares in a time that depends on the lengths alone, so that a wrong guess does not tell where it is wrong.
+fn equal(secret: &[u8], given: &[u8]) -> bool {
+    let padded = secret.iter().chain(core::iter::repeat(&0));
+    let difference = given
+        .iter()
+        .zip(padded)
+        .fold(secret.len() ^ given.len(), |sum, (a, b)| {
+            black_box(sum | usize::from(a ^ b))
+        });
+    difference == 0
 }
 
 impl Default for Settings {

@@ -62,6 +62,7 @@ fn heading(setting: &Setting) -> &'static str {
         "auth" => "Authentication",
         "limits" => "Limits",
         "log" => "Log",
+        "metrics" => "Metrics",
         _ => "Persistence",
     }
 }

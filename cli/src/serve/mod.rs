@@ -3,6 +3,7 @@
 mod args;
 mod descriptors;
 mod host;
+mod metrics;
 mod signals;
 
 use std::io::{self, Write};
@@ -11,7 +12,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use ant_cache_host::config::{self, Architecture, Level, Runtime as RuntimeName, Settings};
+use ant_cache_host::config::{
+    self, Architecture, Level, LogFormat, Runtime as RuntimeName, Settings,
+};
 use ant_cache_host::{Host, Listeners, Runtime, Shutdown};
 use ant_cache_runtime_smol as smol;
 use ant_cache_runtime_std as threads;
@@ -43,11 +46,16 @@ fn start(args: Args) -> Result<(), String> {
     for warning in warnings.chain(descriptors::raise(settings.max_connections)) {
         complain("warning", &warning);
     }
-    log(settings.log_level);
+    log(settings.log_level, settings.log_format);
     let listeners = listen(&settings)?;
     let shutdown = Shutdown::new().map_err(|error| format!("cannot start: {error}"))?;
     signals::trigger(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
+    let metrics = metrics::listen(&settings)?;
     let host = host::host(&settings, &listeners);
+    let metrics = metrics.map(|metrics| metrics.serve(&settings, &host, &shutdown));
+    let _metrics = metrics
+        .transpose()
+        .map_err(|error| format!("cannot start: {error}"))?;
     serve(&settings, host, listeners, shutdown).map_err(|error| format!("cannot serve: {error}"))
 }
 
@@ -108,7 +116,7 @@ fn cores() -> NonZeroUsize {
 }
 
 /// Logs to standard error from here on. Whatever becomes of that file, the server goes on.
-fn log(level: Level) {
+fn log(level: Level, format: LogFormat) {
     let level = match level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
@@ -116,13 +124,16 @@ fn log(level: Level) {
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
         .with_writer(io::stderr)
         // Its report would go to the same closed file, and panic.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 fn listen(settings: &Settings) -> Result<Listeners, String> {

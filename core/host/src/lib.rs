@@ -20,6 +20,7 @@ pub mod lane;
 mod link;
 mod listener;
 pub mod memory;
+mod metrics;
 mod overhead;
 mod patience;
 #[cfg(target_os = "linux")]
@@ -42,6 +43,7 @@ pub use housekeeping::Housekeeper;
 pub use link::Fault;
 pub use link::{Ending, Link, Next, Received};
 pub use listener::{BindError, Listener, Listeners};
+pub use metrics::{Metrics, MetricsListener};
 pub use patience::timespec;
 pub use runtime::{Runtime, STACK};
 pub use shutdown::Shutdown;

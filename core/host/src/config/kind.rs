@@ -278,6 +278,47 @@ impl Kind for HostName {
     }
 }
 
+/// A host and a port to listen on; the empty text means none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint(pub(super) Option<String>);
+
+impl Endpoint {
+    /// The host of `host:port`, without the brackets of an IPv6 address.
+    pub(super) fn host(text: &str) -> &str {
+        let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+}
+
+impl Kind for Endpoint {
+    const PLACEHOLDER: &'static str = "ADDRESS:PORT";
+
+    fn expects() -> String {
+        "an address or the name of a host, and a port, such as 127.0.0.1:9190".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self(None));
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        // Without brackets nobody knows where an IPv6 address ends.
+        if bare.is_none() && host.contains(':') {
+            return None;
+        }
+        HostName::parse(host)?;
+        Count::<0, 65_535>::parse(port).filter(|_| !port.is_empty())?;
+        Some(Self(Some(text.to_owned())))
+    }
+
+    fn show(&self) -> Option<String> {
+        self.0.clone()
+    }
+}
+
 /// The path of a file; the empty text means none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FilePath(pub(super) Option<PathBuf>);
@@ -412,6 +453,26 @@ choice! {
         Single = "single" | "single-goroutine",
         /// A fixed number of workers, any number of connections.
         Pooled = "pooled" | "pooled-goroutine",
+    }
+}
+
+choice! {
+    /// Who may see the figures of the metrics listener.
+    Access, "ACCESS" {
+        /// Everyone who reaches it.
+        Open = "open",
+        /// Who knows the server's password.
+        Password = "password",
+    }
+}
+
+choice! {
+    /// How the log is written.
+    LogFormat, "FORMAT" {
+        /// A line for people.
+        Text = "text",
+        /// An object of JSON a line.
+        Json = "json",
     }
 }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 use ant_cache_core::{Eviction, size};
 
 use super::Error;
-use super::kind::{Architecture, Kind, Level, MemoryBound, Runtime, Secret};
+use super::kind::{
+    Access, Architecture, Endpoint, Kind, Level, LogFormat, MemoryBound, Runtime, Secret,
+};
 use super::table::{Given, Layers, SETTINGS, Setting, Source};
 use crate::memory::Available;
 
@@ -60,6 +62,12 @@ pub struct Settings {
     pub send_timeout: Option<Duration>,
     /// How much is logged.
     pub log_level: Level,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// Host and port of the metrics listener; none for no listener.
+    pub metrics_addr: Option<String>,
+    /// Who may see its figures.
+    pub metrics_access: Access,
     /// The file that was read.
     pub config_file: Option<PathBuf>,
     /// What should be said at the start, a line each: settings that have no effect, or are risky.
@@ -86,6 +94,7 @@ impl Layers {
                 "listening on {host} without a password: whoever reaches it can read and change all"
             ));
         }
+        self.warn_of_metrics(password.is_some(), &mut warnings);
         self.resolve_architecture(&mut warnings);
         let least_memory = self.least_memory();
         let available = Available::find();
@@ -120,6 +129,9 @@ impl Layers {
             idle_timeout: self.idle_timeout.value.0,
             send_timeout: self.send_timeout.value.0,
             log_level: self.log_level.value,
+            log_format: self.log_format.value,
+            metrics_addr: self.metrics_addr.value.0.clone(),
+            metrics_access: self.metrics_access.value,
             config_file,
             warnings,
         })
@@ -194,6 +206,21 @@ impl Layers {
             });
         }
         Ok(Some(bytes))
+    }
+
+    fn warn_of_metrics(&self, password: bool, warnings: &mut Vec<String>) {
+        let guarded = self.metrics_access.value == Access::Password;
+        if guarded && !password {
+            warnings.push("metrics_access has no effect without a password".to_owned());
+        }
+        if let Some(address) = &self.metrics_addr.value.0
+            && !is_local(Endpoint::host(address))
+            && !(guarded && password)
+        {
+            warnings.push(format!(
+                "metrics on {address} without a password: whoever reaches it sees the figures"
+            ));
+        }
     }
 
     fn warn_of_persistence(&self, warnings: &mut Vec<String>) {

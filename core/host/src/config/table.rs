@@ -11,8 +11,8 @@ use ant_cache_core::Eviction;
 
 use super::Error;
 use super::kind::{
-    Architecture, Count, FilePath, HostName, Interval, Kind, Level, MemoryBound, Password, Runtime,
-    Size, Timeout,
+    Access, Architecture, Count, Endpoint, FilePath, HostName, Interval, Kind, Level, LogFormat,
+    MemoryBound, Password, Runtime, Size, Timeout,
 };
 
 /// The flag and, in its form, the variable that name the file of settings.
@@ -274,8 +274,15 @@ settings! {
     idle_timeout: Timeout = Timeout(None), "idle-timeout", "limits.idle_timeout";
     /// Time after which a client that takes none of its waiting replies is closed; 0 for never.
     send_timeout: Timeout = Timeout(Some(Duration::from_secs(60))), "send-timeout", "limits.send_timeout";
+    /// Address and port of the metrics listener, such as 127.0.0.1:9190: figures for Prometheus, probes and a page over
+    /// HTTP. Nothing means none.
+    metrics_addr: Endpoint = Endpoint(None), "metrics-addr", "metrics.addr";
+    /// Whether the metrics listener shows figures to everyone (open) or to who knows the password (password).
+    metrics_access: Access = Access::Open, "metrics-access", "metrics.access";
     /// How much is logged to standard error: error, warn, info, debug or trace.
     log_level: Level = Level::Info, "log-level", "log.level";
+    /// How the log is written: text (a line for people) or json (an object a line).
+    log_format: LogFormat = LogFormat::Text, "log-format", "log.format";
     /// File of the snapshot (not built yet: a value is checked, and the start warns).
     atd_file: FilePath = FilePath(None), "atd-file", "persistence.atd_file";
     /// Time between snapshots (not built yet).
