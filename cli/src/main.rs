@@ -5,6 +5,8 @@
 mod allocator;
 mod args;
 mod bench;
+mod import;
+mod load;
 mod seconds;
 mod serve;
 mod shell;
@@ -33,6 +35,10 @@ enum Command {
     Cli(shell::Args),
     /// Measure a server under load.
     Bench(Box<bench::Args>),
+    /// Fill a server with the keys of a Redis snapshot (RDB).
+    Import(import::Args),
+    /// Fill a server with the commands of a file.
+    Load(load::Args),
 }
 
 fn main() -> ExitCode {
@@ -42,5 +48,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Cli(args) => shell::run(args),
         Command::Bench(args) => bench::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Load(args) => load::run(&args),
     }
 }
