@@ -155,8 +155,11 @@ fn bytes(value: Value) -> Vec<u8> {
         .to_vec()
 }
 
+/// Type, value, and end of life.
+type Found = (String, Vec<Vec<u8>>, i64);
+
 /// All keys with their types, values and ends; sets and the like are left out.
-fn everything(client: &mut Client) -> BTreeMap<Vec<u8>, (String, Vec<Vec<u8>>, i64)> {
+fn everything(client: &mut Client) -> BTreeMap<Vec<u8>, Found> {
     let Value::Array(keys) = client.command(&["KEYS", "*"]).unwrap() else {
         panic!("keys");
     };
@@ -421,5 +424,23 @@ fn commands_line_by_line() {
     assert!(
         run.err.contains("the server closed the connection"),
         "{run:?}"
+    );
+}
+
+#[test]
+fn the_example_of_the_manual() {
+    let page =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/IMPORT.md")).unwrap();
+    let (_, after) = page.split_once("load commands.txt").unwrap();
+    let (_, after) = after.split_once("```text\n").unwrap();
+    let (commands, _) = after.split_once("```").unwrap();
+    let mut scene = Scene::new("load-manual");
+    let mut ant = scene.ant(&[]);
+    scene.write("commands.txt", commands.as_bytes());
+    let run = scene.run("load", &["commands.txt"]);
+    assert!(run.out.starts_with("4 executed, 0 refused"), "{run:?}");
+    assert_eq!(
+        bytes(ant.command(&["GET", "greeting"]).unwrap()),
+        b"two words"
     );
 }

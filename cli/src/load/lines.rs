@@ -41,10 +41,6 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The words of the next line, or what is wrong with it; nothing at the end of the file.
-    #[expect(
-        clippy::type_complexity,
-        reason = "an end, a broken file, a wrong line: three things"
-    )]
     pub(super) fn next(&mut self) -> io::Result<Option<Result<Request, String>>> {
         self.line.clear();
         let fits = self.read_line()?;
