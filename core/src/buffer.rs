@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::{Deref, Range};
 
+use crate::held::Held;
 use crate::ledger::allocation;
 
 /// A large value: reference-counted bytes that go from the store to the socket without a copy.
@@ -183,6 +184,9 @@ pub struct Output {
     len: usize,
     /// Bytes of memory of the sealed pieces, blobs aside.
     sealed_memory: usize,
+    /// Bytes ever sent.
+    sent_ever: u64,
+    held: Held,
 }
 
 #[derive(Debug)]
@@ -213,6 +217,8 @@ impl Output {
             sent: 0,
             len: 0,
             sealed_memory: 0,
+            sent_ever: 0,
+            held: Held::new(),
         }
     }
 
@@ -226,6 +232,27 @@ impl Output {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Bytes that may be sent now. What follows tells of changes that are not durable yet.
+    #[must_use]
+    #[inline]
+    pub fn ready(&self) -> usize {
+        self.held
+            .first()
+            .map_or(self.len, |first| (first - self.sent_ever) as usize)
+    }
+
+    pub(crate) const fn sent_ever(&self) -> u64 {
+        self.sent_ever
+    }
+
+    pub(crate) const fn held(&self) -> &Held {
+        &self.held
+    }
+
+    pub(crate) const fn held_mut(&mut self) -> &mut Held {
+        &mut self.held
     }
 
     /// Appends bytes.
@@ -318,9 +345,15 @@ impl Output {
     /// Says that the first `n` bytes were sent.
     ///
     /// # Panics
-    /// If fewer wait.
-    pub fn consume(&mut self, mut n: usize) {
-        assert!(n <= self.len, "more sent than waits");
+    /// If fewer are [`ready`](Self::ready).
+    pub fn consume(&mut self, n: usize) {
+        assert!(n <= self.ready(), "more sent than may be");
+        self.sent_ever += n as u64;
+        self.discard(n);
+    }
+
+    /// Forgets the first `n` bytes.
+    pub(crate) fn discard(&mut self, mut n: usize) {
         self.len -= n;
         while let Some(first) = self.sealed.front() {
             let rest = first.bytes().len() - self.sent;
@@ -367,6 +400,6 @@ impl Output {
     #[must_use]
     pub fn own_memory(&self) -> usize {
         let list = self.sealed.capacity() * size_of::<Chunk>();
-        list + self.sealed_memory + self.tail.capacity()
+        list + self.sealed_memory + self.tail.capacity() + self.held.memory()
     }
 }

@@ -2,9 +2,11 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt;
 
 use crate::command::{Command, Error, Flags};
+use crate::journal::Epoch;
 use crate::protocol::{Dialect, Span};
 use crate::reply::{Reply, Wire};
 use crate::service::Service;
@@ -187,6 +189,8 @@ pub struct Exec<'a> {
     pub command: &'static Command,
     /// The hash of the first key, where it was computed ahead.
     pub(crate) first_hash: u64,
+    /// The last epoch of what the command has changed or looked at; 0 where that is not recorded.
+    pub(crate) touched: Cell<Epoch>,
 }
 
 impl<'a> Exec<'a> {
@@ -232,7 +236,20 @@ impl<'a> Exec<'a> {
     #[inline]
     pub fn shard(&self, key: &Key<'_>) -> Guard<'a, Shard> {
         let store = self.store();
-        store.lock(store.shard_of(key))
+        let index = store.shard_of(key);
+        let shard = if self.command.flags.has(Flags::WRITE) {
+            store.lock_to_write(index)
+        } else {
+            store.lock(index)
+        };
+        self.touch(shard.last_change());
+        shard
+    }
+
+    /// Notes that what the reply tells of was changed in `epoch`.
+    #[inline]
+    pub fn touch(&self, epoch: Epoch) {
+        self.touched.set(self.touched.get().max(epoch));
     }
 
     /// Locks the shards of all keys that the command table declares, in ascending order: the command is atomic.
@@ -252,7 +269,11 @@ impl<'a> Exec<'a> {
         let mut indexes: Vec<usize> = keys.iter().map(|key| store.shard_of(key)).collect();
         indexes.sort_unstable();
         indexes.dedup();
-        let guards = store.lock_all(&indexes);
+        let write = self.command.flags.has(Flags::WRITE);
+        let guards = store.lock_all(&indexes, write);
+        for shard in &guards {
+            self.touch(shard.last_change().max(shard.stamp()));
+        }
         Shards {
             store,
             keys,
@@ -267,6 +288,7 @@ impl<'a> Exec<'a> {
     #[inline]
     pub fn commit(&self, mut shard: Guard<'_, Shard>, key: &Key<'_>, effect: Effect<'_>) -> bool {
         let committed = shard.commit(key, effect, self.now);
+        self.touch(shard.last_change());
         drop(shard);
         committed.existed
     }
@@ -356,6 +378,11 @@ impl<'a> Exec<'a> {
         self.budget.spend(2 + args.len() / 4);
         let admitted = self.command.admit(args, self.client.authenticated);
         let outcome = match admitted {
+            Ok(())
+                if self.command.flags.has(Flags::WRITE) && self.store().journal().is_failing() =>
+            {
+                Err(Error::Unwritable)
+            }
             Ok(()) if self.command.flags.has(Flags::DENY_OOM) => self.write(args),
             Ok(()) => (self.command.run)(self, args),
             Err(error) => Err(error),

@@ -3,9 +3,12 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
+use core::task::Waker;
 
-use crate::command::{self, Command};
+use crate::command::{self, Command, Flags};
 use crate::exec::{Args, Continue, Exec};
+use crate::journal::{Epoch, Verdict};
 use crate::limits;
 use crate::protocol::{Dialect, Parsed, Parser, Request, RequestLimits, Span};
 use crate::reply::{Reply, Wire};
@@ -129,6 +132,8 @@ pub struct Session {
     fault: Option<Fault>,
     /// The rest of the command at `next`.
     rest: Option<Box<dyn Continue>>,
+    /// The last epoch of what that command has touched so far.
+    touched: Epoch,
 }
 
 /// Why execution stopped.
@@ -178,6 +183,7 @@ impl Session {
             next: 0,
             fault: None,
             rest: None,
+            touched: Epoch(0),
         }
     }
 
@@ -206,7 +212,31 @@ impl Session {
     }
 
     /// Executes what has arrived, as far as `cx.budget` allows.
+    ///
+    /// Replies that tell of changes which are not durable yet are held in `output`; see
+    /// [`settle`](Self::settle).
     pub fn turn(&mut self, cx: &mut Turn<'_>, input: &mut Input, output: &mut Output) -> Wants {
+        let wants = self.work(cx, input, output);
+        self.service.store.journal().nudge();
+        wants
+    }
+
+    /// Lets those replies go that waited for changes to be durable, as far as that is decided now. Returns whether
+    /// some go on waiting, and then has `waker` woken for them.
+    pub fn settle(&self, output: &mut Output, waker: &Waker) -> bool {
+        let journal = self.service.store.journal();
+        loop {
+            output.settle(|epoch| journal.verdict(epoch));
+            match output.held_until() {
+                None => return false,
+                Some(epoch) if !output.awaits(epoch) || journal.wait(epoch, waker) => return true,
+                // It was decided in between.
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn work(&mut self, cx: &mut Turn<'_>, input: &mut Input, output: &mut Output) -> Wants {
         let deadline = self.deadline();
         if deadline.is_some_and(|deadline| deadline <= cx.now) {
             cx.stats.closed_unauthenticated.add(1);
@@ -357,7 +387,9 @@ impl Session {
             dialect: Dialect::Resp,
             command: command::none(),
             first_hash: 0,
+            touched: Cell::new(self.touched),
         };
+        let journal = self.service.store.journal();
         let pause = loop {
             let Some(ready) = self.ready.get(self.next) else {
                 break Pause::None;
@@ -368,6 +400,7 @@ impl Session {
             if exec.output.len() >= limits::MAX_UNREAD {
                 break Pause::Output;
             }
+            let waits = exec.output.len();
             let args = arguments(buf, &self.spans, &ready.request);
             exec.dialect = ready.request.dialect;
             exec.first_hash = ready.hash;
@@ -380,7 +413,19 @@ impl Session {
                 }
                 None => self.rest = exec.run(&args),
             }
+            let touched = exec.touched.get();
+            // 0 unless changes are recorded.
+            if touched > Epoch(0)
+                && journal.is_strict()
+                && exec.output.len() > waits
+                && journal.verdict(touched) == Verdict::Pending
+            {
+                let changes = exec.command.flags.has(Flags::WRITE);
+                let instead = changes.then(|| exec.wire());
+                exec.output.hold(waits, touched, instead);
+            }
             if self.rest.is_none() {
+                exec.touched.set(Epoch(0));
                 self.next += 1;
                 done += 1;
                 if let Some(cause) = exec.client.close {
@@ -388,6 +433,7 @@ impl Session {
                 }
             }
         };
+        self.touched = exec.touched.get();
         cx.stats.commands.add(done);
         pause
     }

@@ -79,6 +79,21 @@ impl Clock {
         matches!(self.0, Kind::System { .. }).then_some(nanos)
     }
 
+    /// Sees to it that no earlier moment than this is given from now on: it was given by a server before. Where the
+    /// wall clock is behind it, time goes on from there, slower, until the wall clock has caught up.
+    pub fn not_before(&self, moment: Millis) {
+        match &self.0 {
+            Kind::System { origin, steady } => {
+                let elapsed = u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+                steady
+                    .offset
+                    .fetch_max(moment.0.saturating_sub(elapsed), Relaxed);
+                steady.last.fetch_max(moment.0, Relaxed);
+            }
+            Kind::Manual(now) => _ = now.fetch_max(moment.0, Relaxed),
+        }
+    }
+
     /// Moves a manual clock forwards by `ms` milliseconds.
     ///
     /// # Panics

@@ -36,6 +36,10 @@ pub enum Error {
     WrongType,
     /// More memory may be needed than there is, and nothing may go for it.
     OutOfMemory,
+    /// Changes cannot be written to disk.
+    Unwritable,
+    /// The change was made, but could not be written to disk.
+    Unwritten,
     /// Any other reason, in RESP form.
     Other(&'static str),
     /// Any other reason, made for the case; in RESP form.
@@ -98,11 +102,17 @@ impl fmt::Display for Error {
             Self::OutOfMemory => {
                 f.write_str("OOM command not allowed when used memory > 'maxmemory'.")
             }
+            Self::Unwritable => write!(f, "MISCONF {UNWRITABLE}"),
+            Self::Unwritten => write!(f, "MISCONF {UNWRITTEN}"),
             Self::Other(message) => f.write_str(message),
             Self::Made(message) => f.write_str(message),
         }
     }
 }
+
+const UNWRITABLE: &str =
+    "changes cannot be written to disk, and are refused until they can; see INFO persistence";
+const UNWRITTEN: &str = "the change was made in memory, but could not be written to disk; it will be as soon as that is possible";
 
 /// So many bytes of what a client sent are repeated in an error, as Redis does with a command's name and arguments.
 const ECHO: usize = 128;
@@ -128,6 +138,8 @@ impl fmt::Display for TextError<'_> {
             Error::Unknown { .. } => f.write_str("unknown command"),
             Error::AuthRequired => f.write_str("authentication required"),
             Error::OutOfMemory => f.write_str("out of memory"),
+            Error::Unwritable => write!(f, "persistence: {UNWRITABLE}"),
+            Error::Unwritten => write!(f, "persistence: {UNWRITTEN}"),
             Error::Arity(command, len) => {
                 let needs = match (command.name, *len) {
                     ("set" | "setnx", _) => "key and value",

@@ -78,7 +78,10 @@ pub(super) fn flush(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         2 if args.is(1, "ASYNC") || args.is(1, "SYNC") => {}
         _ => return Err(Error::Syntax),
     }
-    exec.store().flush();
+    let epoch = exec.store().flush();
+    if exec.store().journal().is_recording() {
+        exec.touch(epoch);
+    }
     exec.reply().ok();
     Ok(Step::Done)
 }

@@ -71,6 +71,7 @@ impl Shard {
         if victim.header.is_due(self.log.at(victim.handle), now) {
             self.expired += 1;
         } else {
+            self.record_eviction(victim.handle, &victim.header, now);
             self.evicted += 1;
         }
         freed.extend(self.remove(victim.hash, victim.handle, &victim.header));

@@ -84,6 +84,7 @@ impl Store {
             harvest.freed.clear();
         }
         if harvest.lags.total() > 0 {
+            self.journal.note_time();
             self.lags.lock().add(&harvest.lags);
         }
         passed == self.shards()

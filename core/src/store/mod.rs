@@ -29,6 +29,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::Histogram;
 use crate::eviction::Eviction;
+use crate::journal::{Epoch, Journal, Parcel};
 use crate::ledger::Ledger;
 use crate::prefetch::{prefetch, prefetch_write};
 use crate::sync::{Guard, Mutex};
@@ -53,8 +54,9 @@ pub struct Store {
     board: Arc<[AtomicUsize]>,
     ledger: Arc<Ledger>,
     hasher: Arc<KeyHasher>,
-    /// Raised by every flush. A shard of an older generation is empty for whoever locks it next.
-    generation: AtomicU64,
+    /// What orders changes. It has the number of the last flush, too: a shard of an older one is empty for whoever
+    /// locks it next.
+    journal: Journal,
     /// What flushed shards held, until [`tick`](Self::tick) frees it.
     garbage: Mutex<Vec<Shard>>,
     agenda: Arc<Agenda>,
@@ -179,7 +181,7 @@ impl Store {
             board,
             ledger: Arc::clone(ledger),
             hasher,
-            generation: AtomicU64::new(0),
+            journal: Journal::new(count),
             garbage: Mutex::new(Vec::new()),
             agenda,
             lags: Mutex::default(),
@@ -246,7 +248,28 @@ impl Store {
         }
     }
 
-    /// Locks one shard. Whoever takes several must take them in ascending order, through [`lock_all`](Self::lock_all).
+    /// What orders changes, and knows what of them is durable.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Has changes recorded from now on, in `epoch` and those after it. There must be no change under way.
+    pub fn record(&self, epoch: Epoch) {
+        self.journal.begin_recording(epoch);
+        for index in 0..self.shards.len() {
+            self.lock(index).record();
+        }
+    }
+
+    /// Takes what a shard has recorded, and leaves `empty` in its place.
+    pub(crate) fn take_pending(&self, index: usize, empty: Parcel) -> Parcel {
+        // Not by `lock`: what was recorded before a flush is taken as well.
+        self.shards[index].0.lock().take_pending(empty)
+    }
+
+    /// Locks one shard, in order to read. Whoever takes several must take them in ascending order, through
+    /// [`lock_all`](Self::lock_all).
     ///
     /// # Panics
     /// If there is no shard `index`.
@@ -260,18 +283,48 @@ impl Store {
         shard
     }
 
-    /// Locks the shards of `indexes`, which must ascend. All of them see the same flushes.
-    pub(crate) fn lock_all(&self, indexes: &[usize]) -> Vec<Guard<'_, Shard>> {
+    /// Locks one shard, in order to change it.
+    ///
+    /// # Panics
+    /// If there is no shard `index`.
+    #[inline]
+    pub(crate) fn lock_to_write(&self, index: usize) -> Guard<'_, Shard> {
+        let mut shard = self.shards[index].0.lock();
+        // Before the epoch is read: see the journal.
+        if shard.wants_mark() {
+            self.journal.mark(index);
+        }
+        let (epoch, generation) = self.journal.present();
+        if shard.generation() != generation {
+            self.renew(&mut shard, generation);
+        }
+        shard.set_stamp(epoch);
+        shard
+    }
+
+    /// Locks the shards of `indexes`, which must ascend, to `write` or only to read. All of them see the same flushes,
+    /// and their changes belong to the same epoch.
+    pub(crate) fn lock_all(&self, indexes: &[usize], write: bool) -> Vec<Guard<'_, Shard>> {
         debug_assert!(indexes.is_sorted());
         let mut guards: Vec<_> = indexes
             .iter()
             .map(|&index| self.shards[index].0.lock())
             .collect();
+        if write {
+            for (shard, &index) in guards.iter_mut().zip(indexes) {
+                if shard.wants_mark() {
+                    self.journal.mark(index);
+                }
+            }
+        }
         // Read once, with every lock held: a flush is seen by all of these shards or by none.
-        let generation = self.generation();
+        let (epoch, generation) = self.journal.present();
         for shard in &mut guards {
             if shard.generation() != generation {
                 self.renew(shard, generation);
+            }
+            if write {
+                shard.set_stamp(epoch);
             }
         }
         guards
@@ -292,14 +345,16 @@ impl Store {
             .hash(&self.drawn.fetch_add(1, Ordering::Relaxed).to_le_bytes())
     }
 
-    /// Flushes ever made.
+    /// The number of the last flush.
+    #[inline]
     fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.journal.flushed()
     }
 
     /// Removes every key, for everyone at once. Memory comes back by [`tick`](Self::tick).
-    pub fn flush(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+    /// Returns the epoch that begins with it.
+    pub fn flush(&self) -> Epoch {
+        self.journal.flush()
     }
 
     /// Counts what there is. Takes every shard's lock, one after the other.

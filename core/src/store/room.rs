@@ -121,7 +121,7 @@ impl Store {
             .map(|_| next())
             .find(|&shard| self.board[shard].load(Relaxed) >= mean);
         let mut freed = Vec::new();
-        let mut shard = self.lock(large.unwrap_or_else(next));
+        let mut shard = self.lock_to_write(large.unwrap_or_else(next));
         let before = shard.memory();
         let gone = shard.evict(eviction, over.max(LEAST) as usize, MOST, now, &mut freed);
         let after = shard.memory();

@@ -1,5 +1,6 @@
 //! One shard: index, log and large values, changed in one place.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -14,6 +15,7 @@ use super::policy::Policy;
 use super::{Census, Limit};
 use crate::Millis;
 use crate::buffer::Blob;
+use crate::journal::{Epoch, Parcel, Pending, Record};
 
 /// A value on its way into the store.
 #[derive(Clone, Debug)]
@@ -104,6 +106,8 @@ pub struct Committed {
 pub struct Shard {
     generation: u64,
     changes: u64,
+    /// Where changes are recorded.
+    pending: Option<Box<Pending>>,
     pub(super) index: Index,
     pub(super) log: Log,
     pub(super) blobs: Blobs,
@@ -131,6 +135,7 @@ impl Shard {
         Self {
             generation: 0,
             changes: 0,
+            pending: None,
             index: Index::new(notice),
             log: Log::new(1),
             blobs: Blobs::default(),
@@ -149,9 +154,10 @@ impl Shard {
 
     /// An empty shard to take the place of `flushed`: its positions go on behind those of the old one, so that a cursor
     /// from before the flush meets what was written after it.
-    pub(super) fn successor(flushed: &Self, generation: u64) -> Self {
+    pub(super) fn successor(flushed: &mut Self, generation: u64) -> Self {
         Self {
             generation,
+            pending: flushed.pending.take(),
             log: Log::new(flushed.log.next_sequence()),
             expired: flushed.expired,
             evicted: flushed.evicted,
@@ -269,6 +275,9 @@ impl Shard {
             self.expired += 1;
             found = None;
         }
+        if let Some(pending) = &mut self.pending {
+            pending.record(key.bytes(), &effect, found.is_some(), now);
+        }
         let sooner = self.sooner_end(found.as_ref(), &effect);
         if let (
             Some((handle, header)),
@@ -326,6 +335,60 @@ impl Shard {
             existed,
             dropped: replaced.or(dropped),
             evicted,
+        }
+    }
+
+    /// Has changes recorded from now on.
+    pub(super) fn record(&mut self) {
+        self.pending.get_or_insert_default();
+    }
+
+    /// Where changes are recorded: whether the journal is to be told that there may be some.
+    #[inline]
+    pub(super) fn wants_mark(&mut self) -> bool {
+        self.pending
+            .as_mut()
+            .is_some_and(|pending| !core::mem::replace(&mut pending.marked, true))
+    }
+
+    /// Says which epoch the changes belong to that are made under this lock.
+    #[inline]
+    pub(super) fn set_stamp(&mut self, epoch: Epoch) {
+        if let Some(pending) = &mut self.pending {
+            pending.stamp = epoch;
+        }
+    }
+
+    /// The epoch that changes belong to which are made under this lock; 0 where they are not recorded.
+    #[inline]
+    pub(crate) fn stamp(&self) -> Epoch {
+        self.pending
+            .as_ref()
+            .map_or(Epoch(0), |pending| pending.stamp)
+    }
+
+    /// The epoch of the last change; 0 where changes are not recorded.
+    #[must_use]
+    #[inline]
+    pub fn last_change(&self) -> Epoch {
+        self.pending
+            .as_ref()
+            .map_or(Epoch(0), |pending| pending.last)
+    }
+
+    /// Takes what was recorded, and leaves `empty` in its place.
+    pub(super) fn take_pending(&mut self, empty: Parcel) -> Parcel {
+        match &mut self.pending {
+            Some(pending) => pending.take(empty),
+            None => empty,
+        }
+    }
+
+    /// Records that an entry goes for memory's sake.
+    pub(super) fn record_eviction(&mut self, handle: Handle, header: &Header, now: Millis) {
+        if let Some(pending) = &mut self.pending {
+            let key = header.key(self.log.at(handle));
+            pending.push(&Record::Delete { key }, None, now);
         }
     }
 

@@ -1,0 +1,214 @@
+//! What a shard has recorded and the writer has not yet taken.
+
+use alloc::vec::Vec;
+
+use super::Epoch;
+use super::record::{self, Record};
+use crate::Millis;
+use crate::buffer::Blob;
+use crate::store::{Effect, NewData};
+
+/// Records of one shard in the order in which they were made.
+#[derive(Debug, Default)]
+pub struct Parcel {
+    bytes: Vec<u8>,
+    /// Large values, which are not copied: each belongs between the bytes before this offset and those from it on.
+    blobs: Vec<(usize, Blob)>,
+    parts: Vec<Part>,
+}
+
+/// The records of one epoch in a [`Parcel`].
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Number of records.
+    pub count: u32,
+    /// The earliest and the latest moment at which one of them was made.
+    pub moments: [Millis; 2],
+    /// Where it ends in the bytes.
+    end: usize,
+    /// Large values up to its end.
+    blobs: usize,
+}
+
+impl Parcel {
+    /// Whether nothing is recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The epochs, each with the pieces that its records consist of, one behind the other.
+    pub fn parts(&self) -> impl Iterator<Item = (&Part, Pieces<'_>)> {
+        let (mut start, mut first) = (0, 0);
+        self.parts.iter().map(move |part| {
+            let pieces = Pieces {
+                bytes: &self.bytes[..part.end],
+                at: start,
+                blobs: &self.blobs[first..part.blobs],
+            };
+            (start, first) = (part.end, part.blobs);
+            (part, pieces)
+        })
+    }
+
+    /// Empties it for another use. Memory is kept up to `most` bytes.
+    pub fn clear(&mut self, most: usize) {
+        self.blobs.clear();
+        self.parts.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(most);
+    }
+}
+
+/// The bytes of some records, in pieces: those that lie together, and large values between them.
+#[derive(Clone, Debug)]
+pub struct Pieces<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    blobs: &'a [(usize, Blob)],
+}
+
+impl<'a> Pieces<'a> {
+    pub(super) const fn new(bytes: &'a [u8], blobs: &'a [(usize, Blob)]) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            blobs,
+        }
+    }
+}
+
+/// A piece of some records.
+#[derive(Clone, Copy, Debug)]
+pub enum Piece<'a> {
+    /// Bytes that lie together.
+    Bytes(&'a [u8]),
+    /// A large value.
+    Blob(&'a Blob),
+}
+
+impl<'a> Piece<'a> {
+    /// The bytes, wherever they are.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Blob(blob) => blob,
+        }
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let end = self.blobs.first().map_or(self.bytes.len(), |blob| blob.0);
+        if self.at < end {
+            let bytes = &self.bytes[self.at..end];
+            self.at = end;
+            return Some(Piece::Bytes(bytes));
+        }
+        let ((_, blob), rest) = self.blobs.split_first()?;
+        self.blobs = rest;
+        Some(Piece::Blob(blob))
+    }
+}
+
+/// What a shard keeps while changes are recorded.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// Whether the journal knows that there may be something here.
+    pub(crate) marked: bool,
+    /// The epoch of whoever holds the lock to write.
+    pub(crate) stamp: Epoch,
+    /// The epoch of the last record.
+    pub(crate) last: Epoch,
+    parcel: Parcel,
+}
+
+impl Pending {
+    /// Takes what was recorded, and leaves `empty` in its place.
+    pub(crate) fn take(&mut self, empty: Parcel) -> Parcel {
+        self.marked = false;
+        core::mem::replace(&mut self.parcel, empty)
+    }
+
+    /// Records what an effect comes to; `live` says whether there is a key to change. What changes nothing is not recorded.
+    pub(crate) fn record(&mut self, key: &[u8], effect: &Effect<'_>, live: bool, now: Millis) {
+        let (record, blob) = match *effect {
+            Effect::Set {
+                kind,
+                ref data,
+                expires,
+            } => {
+                let (value, blob) = match data {
+                    NewData::Bytes(bytes) => (*bytes, None),
+                    NewData::Blob(blob) => (&blob[..], Some(blob)),
+                };
+                let set = Record::Set {
+                    kind,
+                    key,
+                    value,
+                    expires,
+                };
+                (set, blob)
+            }
+            Effect::Delete | Effect::Expire(_) if !live => return,
+            Effect::Delete => (Record::Delete { key }, None),
+            Effect::Expire(expires) => (Record::Expire { key, expires }, None),
+            Effect::Patch { offset, bytes } => {
+                // Whoever recovers may still find a value that has ended by now.
+                let record = if live {
+                    Record::Patch { key, offset, bytes }
+                } else {
+                    Record::Fresh { key, offset, bytes }
+                };
+                (record, None)
+            }
+        };
+        self.push(&record, blob, now);
+    }
+
+    /// Appends a record. Its value is `blob`, where there is one.
+    pub(crate) fn push(&mut self, record: &Record<'_>, blob: Option<&Blob>, now: Millis) {
+        debug_assert!(
+            self.stamp > Epoch(0),
+            "a change is recorded by who locked the shard to write"
+        );
+        let Parcel {
+            bytes,
+            blobs,
+            parts,
+        } = &mut self.parcel;
+        match blob {
+            None => record::encode(record, bytes),
+            Some(blob) => {
+                record::encode_head(record, bytes);
+                blobs.push((bytes.len(), blob.clone()));
+            }
+        }
+        self.last = self.stamp;
+        let fresh = match parts.last() {
+            Some(part) => part.epoch != self.stamp,
+            None => true,
+        };
+        if fresh {
+            parts.push(Part {
+                epoch: self.stamp,
+                count: 0,
+                moments: [now; 2],
+                end: 0,
+                blobs: 0,
+            });
+        }
+        if let Some(part) = parts.last_mut() {
+            part.count += 1;
+            part.end = bytes.len();
+            part.blobs = blobs.len();
+            part.moments[0] = part.moments[0].min(now);
+            part.moments[1] = part.moments[1].max(now);
+        }
+    }
+}

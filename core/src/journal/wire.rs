@@ -1,0 +1,125 @@
+//! What the formats of frames and snapshots share: numbers, checksums, and what can be wrong with them.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crc::{CRC_32_ISCSI, Crc, Table};
+
+/// CRC-32C (Castagnoli; RFC 3720, appendix B.4).
+static CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+
+/// A checksum of several pieces, salted, so that what an earlier file has left on the disk is not taken for a part of
+/// this one.
+pub(super) struct Checksum(crc::Digest<'static, u32, Table<16>>);
+
+impl Checksum {
+    pub(super) fn new(salt: u64) -> Self {
+        let mut digest = CRC.digest();
+        digest.update(&salt.to_le_bytes());
+        Self(digest)
+    }
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn end(self) -> u32 {
+        self.0.finalize()
+    }
+}
+
+/// What is wrong with bytes that were read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Damage {
+    /// They end before what they announce.
+    Short,
+    /// The checksum is another one.
+    Checksum,
+    /// They are nothing that is ever written.
+    Nonsense,
+    /// They were written by a later version that says that they must not be read without knowing it.
+    Newer,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Short => "it ends too early",
+            Self::Checksum => "its checksum does not match",
+            Self::Nonsense => "it is not in the format",
+            Self::Newer => "it was written by a later version",
+        })
+    }
+}
+
+impl core::error::Error for Damage {}
+
+/// Appends a number in groups of seven bits, the lowest first (LEB128).
+#[inline]
+pub(super) fn put_varint(mut number: u64, to: &mut Vec<u8>) {
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    to.push(number as u8);
+}
+
+/// Bytes that are read from the front.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    #[inline]
+    pub(super) fn byte(&mut self) -> Result<u8, Damage> {
+        let (&byte, rest) = self.0.split_first().ok_or(Damage::Short)?;
+        self.0 = rest;
+        Ok(byte)
+    }
+
+    #[inline]
+    pub(super) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Damage> {
+        let (bytes, rest) = self.0.split_at_checked(len).ok_or(Damage::Short)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Damage> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(Damage::Short)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    #[inline]
+    pub(super) fn u32(&mut self) -> Result<u32, Damage> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    #[inline]
+    pub(super) fn u64(&mut self) -> Result<u64, Damage> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    #[inline]
+    pub(super) fn varint(&mut self) -> Result<u64, Damage> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(Damage::Nonsense)
+    }
+
+    /// A varint that is a length: of something that lies in memory.
+    #[inline]
+    pub(super) fn len(&mut self) -> Result<usize, Damage> {
+        usize::try_from(self.varint()?).map_err(|_| Damage::Nonsense)
+    }
+}
