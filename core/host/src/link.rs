@@ -216,6 +216,7 @@ impl Link {
         buffers: &mut Buffers,
     ) -> io::Result<Next> {
         // Replies that wait go first: they decide whether the session may go on.
+        self.settle_held();
         let mut quota = self.flush(wire, BYTES, cx)?;
         let mut next = Next::default();
         if self.ended.is_none() {
@@ -236,6 +237,7 @@ impl Link {
                 self.moved = cx.now;
             }
             let full = self.output.len() >= MAX_UNREAD;
+            self.settle_held();
             quota = self.flush(wire, quota, cx)?;
             self.ended = wants.close;
             let room = self.output.len() < MAX_UNREAD;
@@ -249,8 +251,10 @@ impl Link {
         }
         // The quota ended before the socket was full: it need not be asked whether it takes more.
         let willing = quota == 0;
-        next.again |= willing && !self.output.is_empty();
-        next.write = !willing && !self.output.is_empty();
+        let ready = self.output.ready() > 0;
+        next.again |= willing && ready;
+        next.write = !willing && ready;
+        next.woken = self.output.held_until().is_some();
         self.impatience(&mut next, cx, settings);
         Ok(next)
     }
@@ -287,13 +291,13 @@ impl Link {
 
     /// Adds the timeouts, and closes where one has passed.
     fn impatience(&self, next: &mut Next, cx: &Turn<'_>, settings: &Settings) {
-        let (timeout, ending, counter) = if !self.output.is_empty() {
+        let (timeout, ending, counter) = if self.output.ready() > 0 {
             (
                 settings.send_timeout(),
                 Ending::Stalled,
                 &cx.stats.closed_stalled,
             )
-        } else if next.read && !next.again && self.ended.is_none() {
+        } else if next.read && !next.again && !next.woken && self.ended.is_none() {
             (settings.idle_timeout(), Ending::Idle, &cx.stats.closed_idle)
         } else {
             return;
@@ -313,6 +317,13 @@ impl Link {
         }
     }
 
+    /// Lets replies go that waited for changes to be durable. What goes on waiting wakes this connection.
+    fn settle_held(&mut self) {
+        if self.output.held_until().is_some() {
+            self.session.settle(&mut self.output, &self.waker);
+        }
+    }
+
     /// Sends at most `quota` bytes. Returns what is left of the quota; 0 where the socket would have taken more.
     fn flush<W: Wire>(
         &mut self,
@@ -320,13 +331,14 @@ impl Link {
         mut quota: usize,
         cx: &Turn<'_>,
     ) -> io::Result<usize> {
-        while quota > 0 && !self.output.is_empty() {
+        while quota > 0 && self.output.ready() > 0 {
+            let most = quota.min(self.output.ready());
             let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
             let used = self.output.slices(&mut slices);
             let mut vector = [IoSlice::new(&[]); SLICES];
             let mut offered = 0;
             for (to, from) in vector.iter_mut().zip(&slices[..used]) {
-                let part = from.len().min(quota - offered);
+                let part = from.len().min(most - offered);
                 *to = IoSlice::new(&from[..part]);
                 offered += part;
             }
