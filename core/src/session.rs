@@ -397,7 +397,9 @@ impl Session {
             if exec.budget.is_spent() {
                 break Pause::Budget;
             }
-            if exec.output.len() >= limits::MAX_UNREAD {
+            // Who changes more than the disk takes waits for it.
+            let pressed = exec.output.held_until().is_some() && journal.is_pressed();
+            if exec.output.len() >= limits::MAX_UNREAD || pressed {
                 break Pause::Output;
             }
             let waits = exec.output.len();
@@ -416,7 +418,7 @@ impl Session {
             let touched = exec.touched.get();
             // 0 unless changes are recorded.
             if touched > Epoch(0)
-                && journal.is_strict()
+                && (journal.is_strict() || journal.is_pressed())
                 && exec.output.len() > waits
                 && journal.verdict(touched) == Verdict::Pending
             {

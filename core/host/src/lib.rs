@@ -23,6 +23,7 @@ pub mod memory;
 mod metrics;
 mod overhead;
 mod patience;
+pub mod persist;
 #[cfg(target_os = "linux")]
 pub mod poller;
 #[cfg(target_os = "linux")]

@@ -328,6 +328,8 @@ struct Gathered {
 pub struct Harvest {
     /// The epoch that was closed: all up to it is in what was gathered.
     pub closed: Epoch,
+    /// Whether entries ended, so that the time should be written down.
+    pub timely: bool,
     /// The frames, in the order in which they are to be written.
     pub frames: Vec<Frame>,
 }
@@ -339,8 +341,8 @@ impl Gatherer {
     /// Closes the open epoch of a store and gathers all that belongs to it. `now` is for what has no time of its own.
     pub fn gather(&mut self, store: &Store, now: Millis) -> Harvest {
         let journal = store.journal();
-        let (closed, flushes) = journal.close();
-        for flush in flushes {
+        let closed = journal.close();
+        for flush in closed.flushes {
             self.gathered.entry(flush).or_default().flush = true;
         }
         for shard in journal.marked() {
@@ -355,13 +357,17 @@ impl Gatherer {
                 self.spare.push(parcel);
             }
         }
-        let later = self.gathered.split_off(&closed.next());
+        let later = self.gathered.split_off(&closed.epoch.next());
         let complete = core::mem::replace(&mut self.gathered, later);
         let frames = complete
             .into_iter()
             .flat_map(|(epoch, gathered)| gathered.finish(epoch, now))
             .collect();
-        Harvest { closed, frames }
+        Harvest {
+            closed: closed.epoch,
+            timely: closed.news,
+            frames,
+        }
     }
 }
 

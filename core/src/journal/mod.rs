@@ -18,9 +18,11 @@ pub mod frame;
 mod pending;
 pub mod record;
 pub mod snapshot;
+mod status;
 mod wire;
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use core::task::Waker;
@@ -30,7 +32,11 @@ use crate::sync::Mutex;
 pub(crate) use pending::Pending;
 pub use pending::{Parcel, Part};
 pub use record::Record;
+pub use status::{LogNumbers, Saves, Status};
 pub use wire::Damage;
+
+/// Bytes that may wait to be written before changes wait for that. What is written in a second at the speed of a disk.
+const PRESSURE: u64 = 128 << 20;
 
 /// A stretch of time: changes of a lower one came before those of a higher one. The first is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +48,16 @@ impl Epoch {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+}
+
+/// An epoch that was closed.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    pub(crate) epoch: Epoch,
+    /// The flushes that were made since the last time.
+    pub(crate) flushes: Vec<Epoch>,
+    /// Whether there was a flush, or entries ended.
+    pub(crate) news: bool,
 }
 
 /// What became of an epoch.
@@ -77,10 +93,15 @@ pub struct Journal {
     durable: AtomicU64,
     /// The highest epoch that could not be made so when it was tried.
     failed: AtomicU64,
+    /// Bytes that the shards hold, in steps.
+    pending: Arc<AtomicU64>,
+    /// Bytes that the writer holds, and cannot let go before they are synced.
+    backlog: AtomicU64,
     /// By shard, a bit: whether it may have recorded something.
     marks: Box<[AtomicU64]>,
     writer: Mutex<Option<Waker>>,
     waiting: Mutex<Vec<(Epoch, Waker)>>,
+    status: Status,
 }
 
 impl Journal {
@@ -96,11 +117,14 @@ impl Journal {
             failing: AtomicBool::new(false),
             durable: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            backlog: AtomicU64::new(0),
+            pending: Arc::default(),
             marks: (0..shards.div_ceil(64))
                 .map(|_| AtomicU64::new(0))
                 .collect(),
             writer: Mutex::default(),
             waiting: Mutex::default(),
+            status: Status::default(),
         }
     }
 
@@ -148,13 +172,17 @@ impl Journal {
         }
     }
 
-    /// Closes the open epoch; returns it, with the flushes that were made since the last time.
-    pub(crate) fn close(&self) -> (Epoch, Vec<Epoch>) {
+    /// Closes the open epoch.
+    pub(crate) fn close(&self) -> Closed {
         let mut flushes = self.flushes.lock();
-        self.news.store(false, SeqCst);
-        let closed = Epoch(self.epoch.load(SeqCst));
-        self.epoch.store(closed.next().0, SeqCst);
-        (closed, core::mem::take(&mut *flushes))
+        let news = self.news.swap(false, SeqCst);
+        let epoch = Epoch(self.epoch.load(SeqCst));
+        self.epoch.store(epoch.next().0, SeqCst);
+        Closed {
+            epoch,
+            flushes: core::mem::take(&mut *flushes),
+            news,
+        }
     }
 
     /// The shards that are marked, a word of 64 at a time; their marks are gone.
@@ -209,6 +237,11 @@ impl Journal {
             return false;
         }
         true
+    }
+
+    /// Says that the writer is up.
+    pub fn unpark(&self) {
+        self.parked.store(false, SeqCst);
     }
 
     /// Wakes the writer if it sleeps and there is something to write. To be called after changes, without locks.
@@ -308,6 +341,35 @@ impl Journal {
             waiting.push((epoch, waker.clone()));
         }
         waits
+    }
+
+    /// Says how many bytes the writer holds.
+    pub fn set_backlog(&self, bytes: u64) {
+        self.backlog.store(bytes, SeqCst);
+    }
+
+    /// Bytes of memory that changes take until they are written, about.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.backlog.load(SeqCst) + self.pending.load(SeqCst)
+    }
+
+    /// Whether more waits to be written than should: who changes something has to wait for the disk.
+    #[must_use]
+    #[inline]
+    pub fn is_pressed(&self) -> bool {
+        self.backlog() >= PRESSURE
+    }
+
+    /// What a shard that records keeps.
+    pub(crate) fn pending(&self) -> Pending {
+        Pending::new(Arc::clone(&self.pending))
+    }
+
+    /// How the files are.
+    #[must_use]
+    pub const fn status(&self) -> &Status {
+        &self.status
     }
 
     /// The highest epoch that is durable with all before it.

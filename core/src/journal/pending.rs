@@ -1,6 +1,8 @@
 //! What a shard has recorded and the writer has not yet taken.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Epoch;
 use super::record::{self, Record};
@@ -117,7 +119,7 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 /// What a shard keeps while changes are recorded.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pending {
     /// Whether the journal knows that there may be something here.
     pub(crate) marked: bool,
@@ -126,12 +128,34 @@ pub(crate) struct Pending {
     /// The epoch of the last record.
     pub(crate) last: Epoch,
     parcel: Parcel,
+    /// Bytes of the parcel, of which so many were added to the sum of all shards.
+    bytes: usize,
+    told: usize,
+    sum: Arc<AtomicU64>,
 }
 
+/// Bytes after which a shard adds to the sum: it is another core's cache line.
+const STEP: usize = 16 << 10;
+
 impl Pending {
+    /// Nothing, of a shard that adds what it holds to `sum`.
+    pub(crate) fn new(sum: Arc<AtomicU64>) -> Self {
+        Self {
+            marked: false,
+            stamp: Epoch(0),
+            last: Epoch(0),
+            parcel: Parcel::default(),
+            bytes: 0,
+            told: 0,
+            sum,
+        }
+    }
+
     /// Takes what was recorded, and leaves `empty` in its place.
     pub(crate) fn take(&mut self, empty: Parcel) -> Parcel {
         self.marked = false;
+        self.sum.fetch_sub(self.told as u64, Relaxed);
+        (self.bytes, self.told) = (0, 0);
         core::mem::replace(&mut self.parcel, empty)
     }
 
@@ -182,12 +206,20 @@ impl Pending {
             blobs,
             parts,
         } = &mut self.parcel;
+        let before = bytes.len();
         match blob {
             None => record::encode(record, bytes),
             Some(blob) => {
                 record::encode_head(record, bytes);
                 blobs.push((bytes.len(), blob.clone()));
+                self.bytes += blob.len();
             }
+        }
+        self.bytes += bytes.len() - before;
+        if self.bytes - self.told >= STEP {
+            let more = self.bytes - self.told;
+            self.told = self.bytes;
+            self.sum.fetch_add(more as u64, Relaxed);
         }
         self.last = self.stamp;
         let fresh = match parts.last() {

@@ -8,6 +8,9 @@
 use core::fmt::{Display, Formatter, Result as FmtResult};
 use core::str::FromStr;
 
+/// The CRC-32 of zip (ISO HDLC).
+static CRC32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+
 use super::RingError;
 
 /// How a key becomes the 32 bits by which it is placed.
@@ -100,8 +103,8 @@ impl KeyHash {
             Self::Murmur3 => murmur3(bytes),
             Self::Md5 => md5_words(bytes)[0],
             Self::Crc16 => crc16(bytes),
-            Self::Crc32 => (crc32fast::hash(bytes) >> 16) & 0x7fff,
-            Self::Crc32a => crc32fast::hash(bytes),
+            Self::Crc32 => (CRC32.checksum(bytes) >> 16) & 0x7fff,
+            Self::Crc32a => CRC32.checksum(bytes),
             Self::Hsieh => hsieh(bytes),
             Self::Jenkins => jenkins(bytes),
             Self::OneAtATime => one_at_a_time(bytes),

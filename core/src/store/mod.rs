@@ -6,7 +6,9 @@
 //! [`Shard::commit`].
 
 mod account;
+mod apply;
 mod blobs;
+mod copying;
 mod entry;
 mod evict;
 mod expiry;
@@ -38,6 +40,7 @@ use account::Account;
 use expiry::{Agenda, Timers};
 use index::{Hint, Notice};
 
+pub use copying::Copying;
 pub use entry::{Data, Item, Kind};
 pub use key::{Key, KeyHasher};
 pub use log::Position;
@@ -258,7 +261,7 @@ impl Store {
     pub fn record(&self, epoch: Epoch) {
         self.journal.begin_recording(epoch);
         for index in 0..self.shards.len() {
-            self.lock(index).record();
+            self.lock(index).record(self.journal.pending());
         }
     }
 

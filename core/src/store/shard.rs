@@ -338,9 +338,9 @@ impl Shard {
         }
     }
 
-    /// Has changes recorded from now on.
-    pub(super) fn record(&mut self) {
-        self.pending.get_or_insert_default();
+    /// Has changes recorded from now on, in `pending`.
+    pub(super) fn record(&mut self, pending: Pending) {
+        self.pending = Some(Box::new(pending));
     }
 
     /// Where changes are recorded: whether the journal is to be told that there may be some.

@@ -221,9 +221,7 @@ impl SnapshotReader {
         if self.input.read(len, &mut self.bytes)? < len {
             return Err(bad(Damage::Short));
         }
-        header
-            .check(&self.bytes, self.header.salt)
-            .map_err(bad)?;
+        header.check(&self.bytes, self.header.salt).map_err(bad)?;
         if !header.is_footer {
             self.entries += u64::from(header.count);
             return Ok(Block::Records(&self.bytes));
