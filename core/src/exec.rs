@@ -191,6 +191,8 @@ pub struct Exec<'a> {
     pub(crate) first_hash: u64,
     /// The last epoch of what the command has changed or looked at; 0 where that is not recorded.
     pub(crate) touched: Cell<Epoch>,
+    /// When the rest of the command is to go on, where it waits for something else than its turn.
+    pub(crate) until: Option<Millis>,
 }
 
 impl<'a> Exec<'a> {
@@ -291,6 +293,11 @@ impl<'a> Exec<'a> {
         self.touch(shard.last_change());
         drop(shard);
         committed.existed
+    }
+
+    /// Lets the rest of the command go on in so many milliseconds.
+    pub(crate) fn nap(&mut self, ms: u64) {
+        self.until = Some(self.now.plus(ms));
     }
 
     /// Runs the command from its start; returns what is left of it where the budget did not last.

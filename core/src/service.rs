@@ -3,7 +3,8 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::task::Waker;
 
 use crate::Millis;
 use crate::command::table;
@@ -87,6 +88,10 @@ pub struct Service {
     pub(crate) hot: Mutex<HotKeys>,
     /// The statistics at the last CONFIG RESETSTAT.
     reset: Mutex<Statistics>,
+    /// Who stops the server.
+    stopper: Mutex<Option<Waker>>,
+    /// Whether a snapshot is to be made when it stops.
+    final_save: AtomicBool,
 }
 
 /// What INFO and STATS count: since the start, or since CONFIG RESETSTAT.
@@ -138,6 +143,8 @@ impl Service {
             slow: Mutex::default(),
             hot: Mutex::default(),
             reset: Mutex::default(),
+            stopper: Mutex::default(),
+            final_save: AtomicBool::new(false),
         })
     }
 
@@ -165,6 +172,26 @@ impl Service {
     #[must_use]
     pub const fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// Says who stops the server when SHUTDOWN asks for that.
+    pub fn set_stopper(&self, waker: Waker) {
+        *self.stopper.lock() = Some(waker);
+    }
+
+    /// Asks for the server to stop, after a snapshot if there is to be one; false where nobody does that.
+    pub(crate) fn stop(&self, save: bool) -> bool {
+        let stopper = self.stopper.lock().clone();
+        if stopper.is_some() {
+            self.final_save.store(save, Relaxed);
+        }
+        stopper.map(Waker::wake).is_some()
+    }
+
+    /// Whether SHUTDOWN has asked for a snapshot.
+    #[must_use]
+    pub fn wants_final_save(&self) -> bool {
+        self.final_save.load(Relaxed)
     }
 
     /// When the server started.

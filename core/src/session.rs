@@ -144,6 +144,8 @@ enum Pause {
     Budget,
     /// The client is to take replies first.
     Output,
+    /// The command waits for something.
+    Until(Millis),
     /// The connection is to end.
     Close(Cause),
 }
@@ -263,6 +265,12 @@ impl Session {
                     // The turn that follows the write goes on.
                     return Wants {
                         deadline,
+                        ..Wants::default()
+                    };
+                }
+                Pause::Until(until) => {
+                    return Wants {
+                        deadline: Some(deadline.map_or(until, |deadline| deadline.min(until))),
                         ..Wants::default()
                     };
                 }
@@ -388,6 +396,7 @@ impl Session {
             command: command::none(),
             first_hash: 0,
             touched: Cell::new(self.touched),
+            until: None,
         };
         let journal = self.service.store.journal();
         let pause = loop {
@@ -425,6 +434,9 @@ impl Session {
                 let changes = exec.command.flags.has(Flags::WRITE);
                 let instead = changes.then(|| exec.wire());
                 exec.output.hold(waits, touched, instead);
+            }
+            if let Some(until) = exec.until.take() {
+                break Pause::Until(until);
             }
             if self.rest.is_none() {
                 exec.touched.set(Epoch(0));

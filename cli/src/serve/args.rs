@@ -21,7 +21,9 @@ pub(crate) struct Args {
 pub(crate) fn flags() -> Vec<Flag> {
     let valued = names().map(|name| Flag {
         name,
-        takes_value: true,
+        takes_value: !SETTINGS
+            .iter()
+            .any(|known| known.name == name && known.switch),
     });
     let bare = [PRINT_CONFIG, "help", "version"].map(|name| Flag {
         name,
@@ -50,9 +52,16 @@ fn setting(setting: &Setting) -> Arg {
         .default_text()
         .map_or(String::new(), |text| format!(" [default: {text}]"));
     let help = format!("{}{default} [env: {}]", setting.doc, variable(setting.name));
-    valued(setting.name, setting.placeholder)
+    let arg = valued(setting.name, setting.placeholder)
         .help(help)
-        .help_heading(heading(setting))
+        .help_heading(heading(setting));
+    if setting.switch {
+        arg.num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("yes")
+    } else {
+        arg
+    }
 }
 
 /// The section of a setting, as a title.

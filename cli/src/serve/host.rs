@@ -9,7 +9,7 @@ use ant_cache_core::ledger::Owner;
 use ant_cache_core::service::Options;
 use ant_cache_core::settings::Settings as LiveSettings;
 use ant_cache_core::store::Store;
-use ant_cache_host::config::Settings;
+use ant_cache_host::config::{Fsync, Settings};
 use ant_cache_host::process::random_bits;
 use ant_cache_host::{Clock, Host, Listener, Listeners, Stream};
 
@@ -100,16 +100,42 @@ fn facts(settings: &Settings, port: u16) -> Vec<Fact> {
     ]
 }
 
+/// What Redis calls it.
+const fn redis_name(fsync: Fsync) -> &'static str {
+    match fsync {
+        Fsync::Always => "always",
+        Fsync::Interval => "everysec",
+        Fsync::Never => "no",
+    }
+}
+
 /// What CONFIG GET tells of what was fixed at the start.
 fn fixed(settings: &Settings, port: u16) -> Vec<(&'static str, String)> {
     let socket = settings
         .unix_socket
         .as_ref()
         .map(|path| path.display().to_string());
+    let (dir, snapshot, log, fsync) = match &settings.persistence {
+        Some(found) => {
+            let dir = std::path::absolute(&found.dir).unwrap_or_default();
+            let names = found.names.clone();
+            (
+                dir.display().to_string(),
+                names.snapshot,
+                names.log,
+                redis_name(found.fsync),
+            )
+        }
+        None => Default::default(),
+    };
     vec![
         ("bind", settings.host.clone()),
         ("port", port.to_string()),
         ("unixsocket", socket.unwrap_or_default()),
+        ("dir", dir),
+        ("dbfilename", snapshot),
+        ("appendfilename", log),
+        ("appendfsync", fsync.to_owned()),
         ("tcp-keepalive", Stream::KEEPALIVE.as_secs().to_string()),
     ]
 }

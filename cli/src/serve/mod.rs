@@ -10,11 +10,13 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::thread;
 
 use ant_cache_host::config::{
     self, Architecture, Level, LogFormat, Runtime as RuntimeName, Settings,
 };
+use ant_cache_host::persist::Persistence;
 use ant_cache_host::{Host, Listeners, Runtime, Shutdown};
 use ant_cache_runtime_smol as smol;
 use ant_cache_runtime_std as threads;
@@ -52,11 +54,39 @@ fn start(args: Args) -> Result<(), String> {
     signals::trigger(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
     let metrics = metrics::listen(&settings)?;
     let host = host::host(&settings, &listeners);
+    host.service().set_stopper(stopper(&shutdown));
+    let persistence = match &settings.persistence {
+        Some(options) => Some(
+            Persistence::open(options, host.service(), host.clock())
+                .map_err(|error| error.to_string())?,
+        ),
+        None => None,
+    };
     let metrics = metrics.map(|metrics| metrics.serve(&settings, &host, &shutdown));
     let _metrics = metrics
         .transpose()
         .map_err(|error| format!("cannot start: {error}"))?;
-    serve(&settings, host, listeners, shutdown).map_err(|error| format!("cannot serve: {error}"))
+    let served = serve(&settings, Arc::clone(&host), listeners, shutdown)
+        .map_err(|error| format!("cannot serve: {error}"));
+    if let Some(persistence) = persistence {
+        persistence
+            .close(host.service().wants_final_save())
+            .map_err(|error| format!("not all changes are on the disk: {error}"))?;
+    }
+    served
+}
+
+/// Stops the server when the command SHUTDOWN wakes it.
+fn stopper(shutdown: &Shutdown) -> Waker {
+    struct Stop(Shutdown);
+
+    impl Wake for Stop {
+        fn wake(self: Arc<Self>) {
+            self.0.trigger();
+        }
+    }
+
+    Arc::new(Stop(shutdown.clone())).into()
 }
 
 /// Says what is about to serve, and serves.

@@ -15,7 +15,7 @@ use crate::{Clock, Link};
 #[derive(Debug)]
 pub struct Host {
     service: Arc<Service>,
-    clock: Clock,
+    clock: Arc<Clock>,
     pool: Arc<PoolStats>,
     #[cfg(feature = "faults")]
     fault: Option<Fault>,
@@ -36,7 +36,7 @@ impl Host {
         }));
         Self {
             service: Service::new(options),
-            clock,
+            clock: Arc::new(clock),
             pool,
             #[cfg(feature = "faults")]
             fault: None,
@@ -51,7 +51,7 @@ impl Host {
 
     /// The clock.
     #[must_use]
-    pub const fn clock(&self) -> &Clock {
+    pub const fn clock(&self) -> &Arc<Clock> {
         &self.clock
     }
 

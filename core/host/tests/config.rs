@@ -190,7 +190,7 @@ fn bad_values_say_where_and_what() {
         (
             "acl-interval",
             "0",
-            "expected a duration such as 1s or 5m, from 1ms to 365d, found \"0\"",
+            "expected a duration from 1s to 1m, found \"0\"",
         ),
         (
             "max-memory",
@@ -528,30 +528,66 @@ fn passwords_come_from_files_too() {
 }
 
 #[test]
-fn persistence_is_checked_and_said_to_be_missing() {
-    let text = r#"{"persistence": {"atd_file": "cache.atd", "atd_interval": "1h", "acl_file": "cache.acl", "acl_interval": 1}}"#;
+fn the_seeds_keys_of_persistence_lead_to_a_directory() {
+    let text = r#"{"persistence": {"atd_file": "data/x.atd", "atd_interval": "1h", "acl_file": "data/x.acl", "acl_interval": 1}}"#;
     let path = file("persistence.json", text);
+    let found = settings(&[(CONFIG, &path)], &[]);
+    assert!(found.warnings.is_empty(), "{:?}", found.warnings);
+    let options = found.persistence.unwrap();
+    assert_eq!(options.dir, Path::new("data"));
     assert_eq!(
-        settings(&[(CONFIG, &path)], &[]).warnings,
+        (&*options.names.snapshot, &*options.names.log),
+        ("x.atd", "x.acl")
+    );
+    assert_eq!(options.snapshot_interval, Duration::from_secs(3600));
+    assert_eq!(options.sync_interval, Duration::from_secs(1));
+    assert_eq!((options.fsync, options.recover), (Fsync::Interval, false));
+
+    let dir =
+        |flags: &[(&'static str, &str)]| settings(flags, &[]).persistence.map(|found| found.dir);
+    assert_eq!(dir(&[("atd", "x")]).unwrap(), Path::new("."));
+    assert_eq!(dir(&[("acl", "/a/x")]).unwrap(), Path::new("/a"));
+    assert_eq!(
+        dir(&[("dir", "/b"), ("acl", "x")]).unwrap(),
+        Path::new("/b")
+    );
+    assert_eq!(dir(&[("atd", "")]), None);
+    assert_eq!(dir(&[]), None);
+    for (flags, wrong) in [
+        (
+            [("dir", "/b"), ("atd", "c/x")],
+            "--atd: expected the name of a file in the data directory",
+        ),
+        (
+            [("atd", "a/x"), ("acl", "b/x")],
+            "--acl: expected a file in the folder of the other one",
+        ),
+        (
+            [("dir", "/b"), ("fsync", "sometimes")],
+            "--fsync: expected always or interval or never",
+        ),
+        (
+            [("dir", "/b"), ("atd-interval", "1m")],
+            "--atd-interval: expected a duration from 5m to 30d",
+        ),
+    ] {
+        let message = refusal(&flags, &[]);
+        assert!(message.starts_with(wrong), "{message}");
+    }
+}
+
+#[test]
+fn what_says_how_to_keep_things_without_a_directory_is_warned_of() {
+    let text = r#"{"persistence": {"acl_interval": "5s", "recover": true}}"#;
+    let path = file("persistence-nowhere.json", text);
+    let found = settings(&[(CONFIG, &path)], &[]);
+    assert_eq!(found.persistence, None);
+    assert_eq!(
+        found.warnings,
         [
-            "persistence is not built yet: nothing is saved to disk, in spite of persistence.atd_file, \
-          persistence.atd_interval, persistence.acl_file, persistence.acl_interval"
+            "nothing is kept on disk, since no directory is given (dir), in spite of \
+          persistence.acl_interval, persistence.recover"
         ]
-    );
-    let path = file(
-        "persistence-off.json",
-        r#"{"persistence": {"atd_file": ""}}"#,
-    );
-    assert_eq!(
-        settings(&[(CONFIG, &path)], &[]).warnings,
-        Vec::<String>::new()
-    );
-    let path = file(
-        "persistence-bad.json",
-        r#"{"persistence": {"acl_interval": "often"}}"#,
-    );
-    assert!(
-        refusal(&[(CONFIG, &path)], &[]).contains(":persistence.acl_interval: expected a duration")
     );
 }
 
@@ -607,7 +643,10 @@ fn what_is_printed_is_a_file_of_the_same_settings() {
         ("max-connections", "77"),
         ("idle-timeout", "90s"),
         ("log-level", "trace"),
-        ("acl-interval", "250ms"),
+        ("dir", "/tmp/data"),
+        ("acl-interval", "2s"),
+        ("fsync", "always"),
+        ("recover", "yes"),
     ];
     let (layers, chosen) = load(&flags, &[]).unwrap();
     let printed = layers.to_string();

@@ -50,7 +50,7 @@ enum Kind {
 }
 
 /// The parameters that do not depend on the host.
-fn parameters() -> [Parameter; 12] {
+fn parameters() -> [Parameter; 11] {
     const fn seconds(
         name: &'static str,
         get: fn(&Settings) -> u64,
@@ -117,7 +117,6 @@ fn parameters() -> [Parameter; 12] {
             },
         },
         fixed("save", ""),
-        fixed("appendonly", "no"),
         fixed("databases", "1"),
         Parameter {
             name: "proto-max-bulk-len",
@@ -133,7 +132,12 @@ impl Parameter {
             name,
             kind: Kind::Fixed(value.clone().into()),
         });
-        parameters().into_iter().chain(host).collect()
+        let recording = exec.store().journal().is_recording();
+        let log = Self {
+            name: "appendonly",
+            kind: Kind::Fixed(if recording { "yes" } else { "no" }.into()),
+        };
+        parameters().into_iter().chain([log]).chain(host).collect()
     }
 
     fn is_named(&self, name: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::{Display, Write};
 
 use super::connection::REDIS_VERSION;
-use super::options;
+use super::{options, persistence};
 use crate::eviction::Eviction;
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::facts::Section;
@@ -89,7 +89,12 @@ impl Service {
             uptime: now.since(self.started()) / 1000,
             open: self.connections()[0],
             most: self.settings.max_connections(),
-            started: self.started().0 / 1000,
+            persistence: persistence::fields(
+                self.store().journal(),
+                census.changes,
+                self.started(),
+                now,
+            ),
             connections: self.ledger().held(Owner::Connections),
             startup: self.ledger().held(Owner::Process),
             beside: self.ledger().beside(Owner::Store),
@@ -121,7 +126,7 @@ pub struct Report {
     uptime: u64,
     open: u64,
     most: u64,
-    started: u64,
+    persistence: Fields,
     /// Bytes of memory of sessions and buffers.
     connections: u64,
     /// Bytes of memory of the process at rest.
@@ -157,7 +162,7 @@ impl Report {
             Section::Server => self.server(),
             Section::Clients => self.clients(),
             Section::Memory => self.memory(),
-            Section::Persistence => self.persistence(),
+            Section::Persistence => self.persistence.clone(),
             Section::Stats => self.stats(),
             Section::Replication => fields([("role", &"master"), ("connected_slaves", &0)]),
             Section::Cpu => Vec::new(),
@@ -221,17 +226,6 @@ impl Report {
         ]);
         fields.extend(ratio);
         fields
-    }
-
-    fn persistence(&self) -> Fields {
-        fields([
-            ("loading", &0),
-            ("rdb_changes_since_last_save", &self.census.changes),
-            ("rdb_bgsave_in_progress", &0),
-            ("rdb_last_save_time", &self.started),
-            ("aof_enabled", &0),
-            ("aof_rewrite_in_progress", &0),
-        ])
     }
 
     fn stats(&self) -> Fields {

@@ -13,6 +13,7 @@ mod latency;
 mod list;
 mod memory;
 mod options;
+mod persistence;
 mod scan;
 mod server;
 mod setters;

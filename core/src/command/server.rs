@@ -86,12 +86,6 @@ pub(super) fn flush(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     Ok(Step::Done)
 }
 
-pub(super) fn save(_exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
-    Err(Error::Other(
-        "ERR persistence is not configured: the server has no data directory",
-    ))
-}
-
 pub(super) fn time(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
     let now = exec.now.0;
     let mut reply = exec.reply();

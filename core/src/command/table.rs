@@ -2,8 +2,8 @@
 
 use super::{Command, Error, Flags, Group, Keys};
 use super::{
-    connection, generic, hash, hotkeys, info, introspect, list, memory, scan, server, setters,
-    string, subcommand,
+    connection, generic, hash, hotkeys, info, introspect, list, memory, persistence, scan, server,
+    setters, string, subcommand,
 };
 use crate::exec::{Args, Exec, Outcome};
 
@@ -134,7 +134,11 @@ const SERVER: &[Row] = &[
     ("dbsize", 1, READ_FAST, Keys::NONE, server::dbsize, "", "Returns the number of keys"),
     ("flushall", -1, WRITE_LONG, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),
     ("flushdb", -1, WRITE_LONG, Keys::NONE, server::flush, "[ASYNC | SYNC]", "Deletes all keys"),
-    ("save", 1, ADMIN, Keys::NONE, server::save, "", "Writes a snapshot"),
+    ("save", 1, ADMIN, Keys::NONE, persistence::save, "", "Writes a snapshot, and answers when it is complete"),
+    ("bgsave", -1, ADMIN, Keys::NONE, persistence::bgsave, "[SCHEDULE]", "Writes a snapshot in the background"),
+    ("bgrewriteaof", 1, ADMIN, Keys::NONE, persistence::bgrewriteaof, "", "Lets the log begin anew, behind a snapshot"),
+    ("lastsave", 1, ADMIN, Keys::NONE, persistence::lastsave, "", "Returns when the last snapshot was made"),
+    ("shutdown", -1, ADMIN, Keys::NONE, persistence::shutdown, "[NOSAVE | SAVE] [NOW] [FORCE]", "Stops the server"),
     ("time", 1, CONNECTION, Keys::NONE, server::time, "", "Returns the server's time"),
 ];
 

@@ -14,6 +14,8 @@ pub(super) trait Kind: Sized {
     const NUMERIC: bool = false;
     /// Whether people may not see the value.
     const SECRET: bool = false;
+    /// Whether a flag without a value means yes, and a file may say true or false.
+    const SWITCH: bool = false;
 
     /// Completes "expected …" for whoever gave something else.
     fn expects() -> String;
@@ -228,24 +230,65 @@ impl Kind for Timeout {
     }
 }
 
-/// A time between two runs of something.
+/// A time between two runs of something, from `MIN` to `MAX` seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Interval(pub(super) Duration);
+pub(super) struct Interval<const MIN: u64, const MAX: u64>(Duration);
 
-impl Kind for Interval {
+impl<const MIN: u64, const MAX: u64> Interval<MIN, MAX> {
+    /// So many seconds, for a default. Out of range it does not compile, where evaluated as a constant.
+    pub(super) const fn new(seconds: u64) -> Self {
+        assert!(MIN <= seconds && seconds <= MAX);
+        Self(Duration::from_secs(seconds))
+    }
+
+    pub(super) const fn time(self) -> Duration {
+        self.0
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Kind for Interval<MIN, MAX> {
     const PLACEHOLDER: &'static str = "DURATION";
     const NUMERIC: bool = true;
 
     fn expects() -> String {
-        "a duration such as 1s or 5m, from 1ms to 365d".to_owned()
+        let show = |seconds| Timeout(Some(Duration::from_secs(seconds))).show();
+        let [least, most] = [MIN, MAX].map(|seconds| show(seconds).unwrap_or_default());
+        format!("a duration from {least} to {most}")
     }
 
     fn parse(text: &str) -> Option<Self> {
-        Timeout::parse(text)?.0.map(Self)
+        let time = Timeout::parse(text)?.0?;
+        let range = Duration::from_secs(MIN)..=Duration::from_secs(MAX);
+        range.contains(&time).then_some(Self(time))
     }
 
     fn show(&self) -> Option<String> {
         Timeout(Some(self.0)).show()
+    }
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Switch(pub(super) bool);
+
+impl Kind for Switch {
+    const PLACEHOLDER: &'static str = "yes|no";
+    const SWITCH: bool = true;
+
+    fn expects() -> String {
+        "yes or no".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "yes" | "true" | "on" | "1" => Some(Self(true)),
+            "no" | "false" | "off" | "0" => Some(Self(false)),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(if self.0 { "yes" } else { "no" }.to_owned())
     }
 }
 
@@ -473,6 +516,18 @@ choice! {
         Text = "text",
         /// An object of JSON a line.
         Json = "json",
+    }
+}
+
+choice! {
+    /// When the log is brought to the disk.
+    Fsync, "WHEN" {
+        /// Before a change is answered.
+        Always = "always",
+        /// Once in an interval: so much may be lost in a crash of the machine, and nothing in one of the server.
+        Interval = "interval" | "everysec",
+        /// When the kernel likes.
+        Never = "never" | "no",
     }
 }
 

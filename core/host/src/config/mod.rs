@@ -30,7 +30,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use error::Error;
-pub use kind::{Access, Architecture, Level, LogFormat, Runtime, Secret};
+pub use kind::{Access, Architecture, Fsync, Level, LogFormat, Runtime, Secret};
 pub use settings::Settings;
 pub use table::{CONFIG, Layers, SETTINGS, Setting, Source, variable};
 

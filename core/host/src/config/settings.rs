@@ -11,10 +11,11 @@ use ant_cache_core::{Eviction, size};
 
 use super::Error;
 use super::kind::{
-    Access, Architecture, Endpoint, Kind, Level, LogFormat, MemoryBound, Runtime, Secret,
+    Access, Architecture, Endpoint, FilePath, Kind, Level, LogFormat, MemoryBound, Runtime, Secret,
 };
 use super::table::{Given, Layers, SETTINGS, Setting, Source};
 use crate::memory::Available;
+use crate::persist::{self, Names};
 
 /// Resident memory of a server at rest with one thread, in bytes, room for its first keys and connections included.
 /// Measured: 4.7 MiB.
@@ -60,6 +61,8 @@ pub struct Settings {
     pub idle_timeout: Option<Duration>,
     /// Time after which a client that takes none of its replies is closed; none for never.
     pub send_timeout: Option<Duration>,
+    /// Where and how all is kept that must survive a restart; none for nowhere.
+    pub persistence: Option<persist::Options>,
     /// How much is logged.
     pub log_level: Level,
     /// How the log is written.
@@ -108,7 +111,7 @@ impl Layers {
         if self.runtime.value == Runtime::Std && self.executor_threads.value.value() > 0 {
             warnings.push("executor_threads has no effect with the std runtime".to_owned());
         }
-        self.warn_of_persistence(&mut warnings);
+        let persistence = self.resolve_persistence(&mut warnings)?;
         // The casts lose nothing: the table bounds each number.
         Ok(Settings {
             runtime: self.runtime.value,
@@ -128,6 +131,7 @@ impl Layers {
             max_connections: self.max_connections.value.value(),
             idle_timeout: self.idle_timeout.value.0,
             send_timeout: self.send_timeout.value.0,
+            persistence,
             log_level: self.log_level.value,
             log_format: self.log_format.value,
             metrics_addr: self.metrics_addr.value.0.clone(),
@@ -223,7 +227,65 @@ impl Layers {
         }
     }
 
-    fn warn_of_persistence(&self, warnings: &mut Vec<String>) {
+    /// The directory is the one that is named, or the one that the names of the files lead to.
+    fn resolve_persistence(
+        &self,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<persist::Options>, Error> {
+        let files = [("atd", &self.atd), ("acl", &self.acl)];
+        let mut dir = self.dir.value.0.clone();
+        for (name, file) in files {
+            let Some(path) = &file.value.0 else {
+                continue;
+            };
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let good = path.file_name().is_some_and(|name| name.to_str().is_some());
+            if !good || (self.dir.value.0.is_some() && folder != Path::new("")) {
+                return Err(Error::Value {
+                    place: place(name, &file.source),
+                    expected: "the name of a file in the data directory".to_owned(),
+                    found: format!("{:?}", path.display().to_string()),
+                });
+            }
+            let folder = match folder {
+                empty if empty == Path::new("") => Path::new("."),
+                folder => folder,
+            };
+            match &dir {
+                None => dir = Some(folder.to_owned()),
+                Some(dir) if self.dir.value.0.is_some() || dir == folder => {}
+                Some(_) => {
+                    return Err(Error::Value {
+                        place: place(name, &file.source),
+                        expected: "a file in the folder of the other one".to_owned(),
+                        found: format!("{:?}", path.display().to_string()),
+                    });
+                }
+            }
+        }
+        let Some(dir) = dir else {
+            self.warn_of_no_directory(warnings);
+            return Ok(None);
+        };
+        let name = |file: &Given<FilePath>, default: String| {
+            let given = file.value.0.as_deref().and_then(Path::file_name);
+            given.map_or(default, |name| name.to_string_lossy().into_owned())
+        };
+        let default = Names::default();
+        Ok(Some(persist::Options {
+            dir,
+            names: Names {
+                snapshot: name(&self.atd, default.snapshot),
+                log: name(&self.acl, default.log),
+            },
+            fsync: self.fsync.value,
+            sync_interval: self.acl_interval.value.time(),
+            snapshot_interval: self.atd_interval.value.time(),
+            recover: self.recover.value.0,
+        }))
+    }
+
+    fn warn_of_no_directory(&self, warnings: &mut Vec<String>) {
         let given: Vec<&str> = SETTINGS
             .iter()
             .filter(|setting| setting.section() == "persistence")
@@ -236,7 +298,7 @@ impl Layers {
         if !given.is_empty() {
             let keys = given.join(", ");
             warnings.push(format!(
-                "persistence is not built yet: nothing is saved to disk, in spite of {keys}"
+                "nothing is kept on disk, since no directory is given (dir), in spite of {keys}"
             ));
         }
     }

@@ -11,8 +11,8 @@ use ant_cache_core::Eviction;
 
 use super::Error;
 use super::kind::{
-    Access, Architecture, Count, Endpoint, FilePath, HostName, Interval, Kind, Level, LogFormat,
-    MemoryBound, Password, Runtime, Size, Timeout,
+    Access, Architecture, Count, Endpoint, FilePath, Fsync, HostName, Interval, Kind, Level, LogFormat,
+    MemoryBound, Password, Runtime, Size, Switch, Timeout,
 };
 
 /// The flag and, in its form, the variable that name the file of settings.
@@ -116,6 +116,7 @@ impl<T: Kind> Given<T> {
         let value = match scalar {
             Scalar::Text(text) => T::parse(text),
             Scalar::Number(text) if T::NUMERIC => T::parse(text),
+            Scalar::Other(text) if T::SWITCH => T::parse(text),
             Scalar::Number(_) | Scalar::Other(_) => None,
         };
         let Some(value) = value else {
@@ -170,6 +171,8 @@ pub struct Setting {
     pub doc: &'static str,
     /// Whether a file may give it as a bare number.
     pub(super) numeric: bool,
+    /// Whether its flag needs no value, and means yes without one.
+    pub switch: bool,
     /// Whether people may not see its value.
     pub(super) secret: bool,
     expects: fn() -> String,
@@ -231,6 +234,7 @@ macro_rules! settings {
             placeholder: <$kind>::PLACEHOLDER,
             doc: concat!($($doc),+).trim_ascii(),
             numeric: <$kind>::NUMERIC,
+            switch: <$kind>::SWITCH,
             secret: <$kind>::SECRET,
             expects: <$kind>::expects,
             set: |layers, setting, scalar, source| layers.$field.set(setting, scalar, source),
@@ -283,12 +287,19 @@ settings! {
     log_level: Level = Level::Info, "log-level", "log.level";
     /// How the log is written: text (a line for people) or json (an object a line).
     log_format: LogFormat = LogFormat::Text, "log-format", "log.format";
-    /// File of the snapshot (not built yet: a value is checked, and the start warns).
-    atd_file: FilePath = FilePath(None), "atd-file", "persistence.atd_file";
-    /// Time between snapshots (not built yet).
-    atd_interval: Interval = Interval(Duration::from_secs(3600)), "atd-interval", "persistence.atd_interval";
-    /// File of the append-only log (not built yet: a value is checked, and the start warns).
-    acl_file: FilePath = FilePath(None), "acl-file", "persistence.acl_file";
-    /// Time between writes of the log to disk (not built yet).
-    acl_interval: Interval = Interval(Duration::from_secs(1)), "acl-interval", "persistence.acl_interval";
+    /// Directory in which all is kept that must survive a restart; without one, nothing is.
+    dir: FilePath = FilePath(None), "dir", "persistence.dir";
+    /// Name of the snapshot in the directory, cache.atd unless given. With a path and no dir, its folder is the directory.
+    atd: FilePath = FilePath(None), "atd", "persistence.atd_file";
+    /// Time between snapshots, where anything has changed.
+    atd_interval: Interval<300, { 30 * 86_400 }> = Interval::new(3600), "atd-interval", "persistence.atd_interval";
+    /// What the names of the log's segments begin with, cache.acl unless given; likewise.
+    acl: FilePath = FilePath(None), "acl", "persistence.acl_file";
+    /// Time after which changes are on the disk at the latest, with fsync interval.
+    acl_interval: Interval<1, 60> = Interval::new(1), "acl-interval", "persistence.acl_interval";
+    /// When the log is brought to the disk: always (before a change is answered), interval, or never (when the kernel
+    /// likes).
+    fsync: Fsync = Fsync::Interval, "fsync", "persistence.fsync";
+    /// Start in spite of damaged files, with what there is before the damage.
+    recover: Switch = Switch(false), "recover", "persistence.recover";
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use ant_cache_core::Service;
 
 use crate::Clock;
+pub use crate::config::Fsync;
 
 pub use files::{Directory, Files, LOCK, Locked, ReadOnly, Sink};
 pub use log::{Log, Wish};
@@ -30,18 +31,6 @@ pub use read::{Block, Fault, SegmentReader, SnapshotReader};
 pub use recover::{Error as RecoveryError, Found, Load, Lost, Problem, Recovery, Taker, tidy};
 pub use snapshot::{Snapshot, remove_old};
 pub use writer::Writers;
-
-/// When the log is brought to the disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fsync {
-    /// Before a change is answered.
-    Always,
-    /// Once in an interval: so much may be lost in a crash of the machine, and nothing in one of the server.
-    #[default]
-    Interval,
-    /// When the kernel likes.
-    Never,
-}
 
 /// How a data directory is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
