@@ -258,8 +258,8 @@ fn the_start_says_what_is_risky_or_missing() {
         "127.0.0.1",
         "--password",
         "x",
-        "--atd-file",
-        "y",
+        "--fsync",
+        "always",
     ]);
     server.signal(rustix::process::Signal::TERM);
     assert_eq!(server.exit_code(), Some(0));
@@ -277,7 +277,7 @@ fn the_start_says_what_is_risky_or_missing() {
     assert!(
         warnings
             .iter()
-            .any(|line| line.starts_with("persistence is not built yet")),
+            .any(|line| line.starts_with("nothing is kept on disk")),
         "{log}"
     );
 }

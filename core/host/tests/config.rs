@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ant_cache_core::{Eviction, size};
 use ant_cache_host::config::{
-    self, Architecture, CONFIG, Error, Layers, Level, Runtime, SETTINGS, Settings,
+    self, Architecture, CONFIG, Error, Fsync, Layers, Level, Runtime, SETTINGS, Settings,
 };
 use ant_cache_host::memory::Available;
 use proptest::prelude::*;

@@ -585,7 +585,8 @@ mod tests {
             assert_eq!(millis(text), None, "{text}");
         }
         assert_eq!(Timeout::parse("366d"), None);
-        assert_eq!(Interval::parse("0"), None);
+        assert_eq!(Interval::<1, 60>::parse("0"), None);
+        assert_eq!(Interval::<1, 60>::parse("61s"), None);
         assert_eq!(Timeout::parse("0ms"), Some(Timeout(None)));
     }
 
