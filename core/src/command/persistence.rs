@@ -2,10 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::string::ToString;
 
 use super::Error;
+use super::info::Fields;
 use crate::Millis;
 use crate::exec::{Args, Continue, Exec, Outcome, Step};
 use crate::journal::Journal;
@@ -132,12 +132,7 @@ pub(super) fn shutdown(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 }
 
 /// The section of INFO. `changes` were ever made.
-pub(super) fn fields(
-    journal: &Journal,
-    changes: u64,
-    started: Millis,
-    now: Millis,
-) -> Vec<(&'static str, String)> {
+pub(super) fn fields(journal: &Journal, changes: u64, started: Millis, now: Millis) -> Fields {
     let (saves, log) = (journal.status().saves(), journal.status().log());
     let on = journal.is_recording();
     let number = |yes: bool| u64::from(yes).to_string();
@@ -195,4 +190,7 @@ pub(super) fn fields(
         }
     }
     fields
+        .into_iter()
+        .map(|(name, value)| (name.into(), value))
+        .collect()
 }
