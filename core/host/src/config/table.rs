@@ -11,8 +11,8 @@ use ant_cache_core::Eviction;
 
 use super::Error;
 use super::kind::{
-    Access, Architecture, Count, Endpoint, FilePath, Fsync, HostName, Interval, Kind, Level, LogFormat,
-    MemoryBound, Password, Runtime, Size, Switch, Timeout,
+    Access, Architecture, Count, Endpoint, FilePath, Fsync, HostName, Interval, Kind, Level,
+    LogFormat, MemoryBound, Password, Runtime, Size, Switch, Timeout,
 };
 
 /// The flag and, in its form, the variable that name the file of settings.
