@@ -13,21 +13,30 @@ process. :func:`cached` remembers what a function returned, in any of them.
 
 from . import errors, serializers
 from ._aio import AsyncClient, AsyncPipeline
+from ._aio_sharded import AsyncShardedClient, AsyncShardedPipeline
 from ._antcache import __version__
 from ._cache import Cache
 from ._cached import cached
 from ._client import Client, Pipeline
 from ._server import Server
+from ._sharded import ShardedClient, ShardedPipeline
+from ._shards import Node, NodeStats
 from .errors import Error
 
 __all__ = [
     "AsyncClient",
     "AsyncPipeline",
+    "AsyncShardedClient",
+    "AsyncShardedPipeline",
     "Cache",
     "Client",
     "Error",
+    "Node",
+    "NodeStats",
     "Pipeline",
     "Server",
+    "ShardedClient",
+    "ShardedPipeline",
     "__version__",
     "cached",
     "errors",

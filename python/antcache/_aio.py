@@ -54,7 +54,7 @@ class AsyncPipeline(Batch):
     async def run(self, *, raise_errors: bool = True) -> list[Any]:
         """Sends what was collected, and returns one result for each call, in their order. The first that is an exception
         is raised, or, without ``raise_errors``, stands in its place like the others."""
-        self.results = await self._client._on(Channel._run, self)
+        self.results = await self._client._run(self)
         if raise_errors:
             for result in self.results:
                 if isinstance(result, Exception):
@@ -243,6 +243,10 @@ class AsyncClient:
                 if retries == 0 or not getattr(error, "repeatable", False):
                     raise
                 retries -= 1
+
+    async def _run(self, batch: Batch) -> list[Any]:
+        """Sends what a batch has collected; exceptions stand among the results."""
+        return await self._on(Channel._run, batch)
 
     # Requests.
 

@@ -99,7 +99,8 @@ impl Work {
     fn is_repeatable(&self) -> bool {
         match self {
             Self::Call(request) => request.repeatable,
-            Self::Batch(calls) => calls.repeatable,
+            // What it has collected is gone.
+            Self::Batch(_) => false,
         }
     }
 
@@ -200,11 +201,7 @@ impl Channel {
         let mut state = channel.lock();
         if state.phase != Phase::Open {
             drop(state);
-            // Nothing was sent, so it may be sent elsewhere.
-            let place = channel.profile.get().place(pending.work.command());
-            let error = place.error(py, Class::Connection, "the connection is closed");
-            error.value(py).setattr("repeatable", true)?;
-            return Err(error);
+            return Err(channel.closed(py, pending.work.command()));
         }
         let wishes = state.push(py, pending);
         drop(state);
@@ -219,6 +216,16 @@ impl Channel {
             Self::watch(slf, timeout)?;
         }
         Ok(future)
+    }
+
+    /// The exception for a request that came too late. Nothing was sent, so it may be sent elsewhere.
+    fn closed(&self, py: Python<'_>, command: &str) -> PyErr {
+        let place = self.profile.get().place(command);
+        let error = place.error(py, Class::Connection, "the connection is closed");
+        match error.value(py).setattr(intern!(py, "repeatable"), true) {
+            Ok(()) => error,
+            Err(other) => other,
+        }
     }
 
     /// Has the loop look at the deadlines after a time.
@@ -322,6 +329,11 @@ commands!(Channel {
 
     /// Sends a batch. Its future's result is a list, exceptions among its items.
     fn _run<'py>(slf: &Bound<'py, Self>, batch: &Batch) -> PyResult<Bound<'py, PyAny>> {
+        let channel = slf.get();
+        if channel.lock().phase != Phase::Open {
+            // Before anything is taken out of the batch.
+            return Err(channel.closed(slf.py(), "pipeline"));
+        }
         Self::queue(slf, Work::Batch(batch.take()))
     }
 

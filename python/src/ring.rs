@@ -8,8 +8,6 @@ use ant_cache_host::process::random_bits;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::profile::Profile;
-
 /// Which node has which key, and which nodes are down. Nodes are known by their number.
 #[pyclass(frozen, module = "antcache._antcache")]
 pub(crate) struct Ring {
@@ -17,8 +15,6 @@ pub(crate) struct Ring {
     /// Whether the keys of a node that is down go to the others.
     rehash: bool,
     start: Instant,
-    /// For arguments and their errors.
-    profile: Profile,
     state: Mutex<State>,
 }
 
@@ -82,7 +78,7 @@ impl Ring {
     #[new]
     #[pyo3(signature = (
         nodes, *, distribution="ketama", hash="fnv1a_64", hash_tag=None, failures=3, retry_after=1.0,
-        longest_retry_after=30.0, rehash=false, namespace=None,
+        longest_retry_after=30.0, rehash=false,
     ))]
     #[expect(clippy::too_many_arguments, reason = "settings, by name in Python")]
     fn new(
@@ -94,7 +90,6 @@ impl Ring {
         retry_after: f64,
         longest_retry_after: f64,
         rehash: bool,
-        namespace: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let millis = |name, seconds| {
             let limit = crate::client::limit(name, Some(seconds))?.unwrap_or_default();
@@ -114,7 +109,6 @@ impl Ring {
             options: health,
             rehash,
             start: Instant::now(),
-            profile: Profile::new("ring".to_owned(), namespace, None, false, 3)?,
             state: Mutex::new(State {
                 health: vec![Health::new(health); ring.nodes().len()],
                 ring,
@@ -122,25 +116,28 @@ impl Ring {
         })
     }
 
+    /// The number of the node that has a key; `None` where all are ejected.
+    fn place(&self, key: &[u8]) -> Option<usize> {
+        self.lock().ring.place(key)
+    }
+
     /// The number of the node that has a key, and whether it may be sent something now: not, while it is down, unless
-    /// it is due for a try, which is then the caller's. `None` where all nodes are ejected. The namespace is a part of
-    /// the key.
-    fn route(&self, key: &Bound<'_, PyAny>, command: &str) -> PyResult<Option<(usize, bool)>> {
-        let key = self.profile.full_key(key, command)?;
+    /// it is due for a try, which is then the caller's. `None` where all nodes are ejected.
+    fn route(&self, key: &[u8]) -> Option<(usize, bool)> {
         let mut state = self.lock();
         let now = self.now();
         if self.rehash {
             state.restore_due(now);
         }
-        while let Some(number) = state.ring.place(&key) {
+        while let Some(number) = state.ring.place(key) {
             let admitted = !matches!(state.health[number].admit(now), Admission::Down(_));
             if admitted || !self.rehash {
-                return Ok(Some((number, admitted)));
+                return Some((number, admitted));
             }
             // Somebody else tries it at this moment.
             state.ring.eject(number);
         }
-        Ok(None)
+        None
     }
 
     /// A node has answered, be it with an error.

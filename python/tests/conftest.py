@@ -65,6 +65,8 @@ class Fake:
             self.talk(connection, number)
         except OSError:
             pass  # The client has closed.
+        finally:
+            connection.close()
 
     def close(self):
         # A thread that accepts does not notice a close.
