@@ -18,6 +18,8 @@ need redis-tools command -v redis-cli
 need redis-tools command -v redis-benchmark
 need memcached command -v memcached
 need nutcracker test -x /usr/sbin/nutcracker
+need haproxy test -x /usr/sbin/haproxy
+need systemd command -v systemd-analyze
 need netcat-openbsd command -v nc
 need python3-venv python3 -c 'import ensurepip, venv'
 
