@@ -1,10 +1,11 @@
-//! The Ant-Cache command line: server, shell and benchmark in one program.
+//! The Ant-Cache command line: server, shell, benchmark and doctor in one program.
 //!
 //! This file is the table of contents; each subcommand is a module with its arguments (`Args`) and a `run`.
 
 mod allocator;
 mod args;
 mod bench;
+mod doctor;
 mod import;
 mod load;
 mod seconds;
@@ -39,6 +40,8 @@ enum Command {
     Import(import::Args),
     /// Fill a server with the commands of a file.
     Load(load::Args),
+    /// Say what to change on this machine so that a server is fast.
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -50,5 +53,6 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -1,9 +1,16 @@
 //! `ant-cache-cli bench` from outside, against servers that misbehave by script.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Barrier;
 use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// Serves every connection by this function, for as long as the test runs.
 fn server(serve: fn(&mut TcpStream)) -> u16 {
@@ -127,7 +134,7 @@ impl Drop for AntCache {
 fn our_own_server_answers_everything_right() {
     let server = AntCache::start();
     for dialect in ["resp", "text"] {
-        for (pipeline, size) in [("1", "16"), ("50", "1"), ("3", "70000")] {
+        for (pipeline, size) in [("1", "16"), ("50", "1-300"), ("3", "100,70000")] {
             let output = Command::new(env!("CARGO_BIN_EXE_ant-cache-cli"))
                 .args([
                     "bench",
@@ -139,7 +146,7 @@ fn our_own_server_answers_everything_right() {
                 ])
                 .args([
                     "--test",
-                    "ping,set,get,incr,mset,mget",
+                    "ping,set,get,setnx,sets,setx,incr,mset,mget",
                     "--ops",
                     "500",
                     "--warmup",
@@ -169,6 +176,254 @@ fn our_own_server_answers_everything_right() {
             }
         }
     }
+}
+
+#[test]
+fn keys_may_end_where_they_have_a_time_to_live() {
+    let server = AntCache::start();
+    for dialect in ["resp", "text"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ant-cache-cli"))
+            .args([
+                "bench",
+                "--port",
+                &server.port.to_string(),
+                "--dialect",
+                dialect,
+                "--json",
+            ])
+            .args([
+                "--test",
+                "set,setnx,sets,setx,get",
+                "--ops",
+                "2000",
+                "--warmup",
+                "0",
+                "--prefill",
+            ])
+            .args([
+                "--keys",
+                "100",
+                "--ttl",
+                "0.001-0.002",
+                "--distribution",
+                "hot:5:50",
+            ])
+            .env("ANT_CACHE_PASSWORD", "pass word")
+            .output()
+            .unwrap();
+        let report = json(&output);
+        assert_eq!(output.status.code(), Some(0), "{report:#}");
+        assert_eq!(report["ttl"], "0.001-0.002");
+    }
+}
+
+/// Answers lines, and stops for a while in the middle.
+fn stall(stream: &mut TcpStream) {
+    const PAUSE: Duration = Duration::from_millis(300);
+    answer(stream, 1, b"PONG\n", 500);
+    thread::sleep(PAUSE);
+    answer(stream, 1, b"PONG\n", usize::MAX);
+}
+
+#[test]
+fn an_open_loop_sees_what_a_closed_one_hides() {
+    let port = server(stall);
+    let ping = [
+        "--dialect",
+        "text",
+        "--test",
+        "ping",
+        "--ops",
+        "1000",
+        "--clients",
+        "1",
+        "--json",
+    ];
+    let closed = json(&bench(port, &ping));
+    let open = bench(port, &[&ping[..], &["--rate", "1000"]].concat());
+    assert_eq!(open.status.code(), Some(0), "{}", stderr(&open));
+    let open = json(&open);
+    let of = |report: &serde_json::Value, what: &str| {
+        report["tests"][0]["latency_us"][what].as_f64().unwrap()
+    };
+    // Both saw the longest wait. Of a thousand requests that came each millisecond, 300 came during the pause, 200 of
+    // them in its first two thirds; a connection that waits asks nothing meanwhile.
+    assert!(of(&closed, "max") >= 300_000.0 && of(&open, "max") >= 299_000.0);
+    assert!(of(&open, "p90") >= 99_000.0, "{open:#}");
+    assert!(of(&closed, "p99") < of(&open, "p90"), "{closed:#}");
+    assert_eq!(
+        (&open["rate"], &open["tests"][0]["unsent"]),
+        (&1000.0.into(), &0.into())
+    );
+}
+
+#[test]
+fn a_server_that_cannot_keep_up_is_told() {
+    let port = server(|stream| {
+        let mut line = [0; 5];
+        while stream.read_exact(&mut line).is_ok() {
+            thread::sleep(Duration::from_millis(5));
+            stream.write_all(b"PONG\n").unwrap();
+        }
+    });
+    let args = [
+        "--dialect",
+        "text",
+        "--test",
+        "ping",
+        "--duration",
+        "0.2",
+        "--rate",
+        "10000",
+    ];
+    let output = bench(port, &[&args[..], &["--json"]].concat());
+    let test = &json(&output)["tests"][0];
+    // Four connections with 200 requests a second at most each.
+    let (ops, unsent) = (
+        test["ops"].as_u64().unwrap(),
+        test["unsent"].as_u64().unwrap(),
+    );
+    assert!(ops + unsent == 2000 && unsent > 1800, "{test:#}");
+    let table = String::from_utf8(bench(port, &args).stdout).unwrap();
+    assert!(table.contains("\nOVERLOADED ping: 1,8"), "{table}");
+}
+
+/// A command of `bench` against the test's own server of lines.
+fn pings(port: u16, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ant-cache-cli"));
+    command
+        .args([
+            "bench",
+            "--port",
+            &port.to_string(),
+            "--dialect",
+            "text",
+            "--test",
+            "ping",
+        ])
+        .args(["--warmup", "0", "--clients", "2"])
+        .args(["--server-pid", &std::process::id().to_string()])
+        .args(args)
+        .env_remove("ANT_CACHE_PASSWORD")
+        .stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn a_terminal_sees_how_it_goes_and_nobody_else_does() {
+    let port = server(|stream| answer(stream, 1, b"PONG\n", usize::MAX));
+    for quiet in [false, true] {
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&controller).unwrap();
+        unlockpt(&controller).unwrap();
+        let path = ptsname(&controller, Vec::new()).unwrap();
+        let end = open(path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let mut command = pings(port, &["--duration", "0.6"]);
+        if quiet {
+            command.arg("--quiet");
+        }
+        let mut child = command.stderr(end).stdout(Stdio::piped()).spawn().unwrap();
+        // The parent's copy of the terminal's end is closed with the command.
+        drop(command);
+        let mut seen = Vec::new();
+        // A terminal that the last one has left ends with an error.
+        let _ = File::from(controller).read_to_end(&mut seen);
+        assert!(child.wait().unwrap().success());
+        let seen = String::from_utf8(seen).unwrap();
+        if quiet {
+            assert_eq!(seen, "");
+        } else {
+            assert!(
+                seen.contains("ping: ") && seen.contains(" ops/s  mean "),
+                "{seen}"
+            );
+            assert!(seen.ends_with("\r\x1b[K"), "{seen:?}");
+        }
+    }
+    let piped = pings(port, &["--duration", "0.6"]).output().unwrap();
+    assert_eq!(stderr(&piped), "");
+}
+
+#[test]
+fn an_interrupted_run_prints_what_it_has() {
+    // The generator first connects once to see whether anybody is there. Both connections stop to answer after a while, so that it cannot end by itself.
+    static ANSWERED: Barrier = Barrier::new(4);
+    let held = server(|stream| {
+        answer(stream, 1, b"PONG\n", 100);
+        ANSWERED.wait();
+        answer(stream, 1, b"", usize::MAX);
+    });
+    let command = pings(held, &["--ops", "1000", "--timeout", "60", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    ANSWERED.wait();
+    kill_process(Pid::from_child(&command), Signal::INT).unwrap();
+    let output = command.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let test = &json(&output)["tests"][0];
+    assert_eq!(test["failure"], "interrupted");
+    assert!((1..=200).contains(&test["ops"].as_u64().unwrap()), "{test}");
+}
+
+#[test]
+fn csv_has_a_line_for_each_test_and_each_operation_of_a_mix() {
+    let server = AntCache::start();
+    let csv = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ant-cache-cli"))
+            .args([
+                "bench",
+                "--port",
+                &server.port.to_string(),
+                "--csv",
+                "--ops",
+                "100",
+                "--warmup",
+                "0",
+            ])
+            .args(args)
+            .env("ANT_CACHE_PASSWORD", "pass word")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let rows: Vec<Vec<String>> = text
+            .split_terminator("\r\n")
+            .map(|line| line.split(',').map(str::to_owned).collect())
+            .collect();
+        assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{text}");
+        rows
+    };
+    let rows = csv(&["--test", "set,get"]);
+    let names: Vec<_> = rows[1..]
+        .iter()
+        .map(|row| (&*row[0], &*row[1], &*row[5]))
+        .collect();
+    assert_eq!(names, [("set", "all", "100"), ("get", "all", "100")]);
+    let rows = csv(&["--ratio", "1:1"]);
+    let names: Vec<_> = rows[1..].iter().map(|row| (&*row[0], &*row[1])).collect();
+    assert_eq!(
+        names,
+        [
+            ("1 set : 1 get", "all"),
+            ("1 set : 1 get", "set"),
+            ("1 set : 1 get", "get")
+        ]
+    );
+}
+
+#[test]
+fn content_is_not_looked_at_without_verification() {
+    let port = server(|stream| answer(stream, 5, b"$3\r\nbad\r\n", usize::MAX));
+    let args = ["--test", "get", "--ops", "100"];
+    assert_eq!(
+        bench(port, &[&args[..], &["--verify"]].concat())
+            .status
+            .code(),
+        Some(1)
+    );
+    let output = bench(port, &[&args[..], &["--verify=false"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
 #[test]
@@ -314,10 +569,20 @@ fn what_does_not_go_together() {
             &["--threads", "5"],
             "--threads cannot be more than --clients",
         ),
+        (
+            &["--ttl", "86401"],
+            "not a number of seconds from 0 to 86400",
+        ),
         (&["--ratio", "1"], "SETS:GETS"),
+        (&["--rate", "0"], "not a number of requests a second"),
+        (&["--duration", "0"], "nothing can be measured in no time"),
+        (&["--ttl", "0"], "not a time from 0.001 seconds on"),
+        (&["--value-size", "9-1"], "LEAST-MOST"),
+        (&["--distribution", "hot:1:200"], "hot:KEYS:REQUESTS"),
+        (&["--json", "--csv"], "cannot be used with"),
         (&["--test", "lpush"], "'lpush' is none of"),
         (&["--clients", "0"], "invalid value '0'"),
-        (&["--value-size", "0"], "invalid value '0'"),
+        (&["--value-size", "0"], "'0' is not of the form"),
         (&["--server-pid", "4294967295"], "--server-pid"),
     ] {
         let output = bench(1, args);

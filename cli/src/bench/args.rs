@@ -1,18 +1,28 @@
 //! The command line of `bench`.
 
 use core::time::Duration;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use ant_cache_runtime_std::client::Address;
 
 use crate::seconds::seconds;
 
+use super::keys::Distribution;
+use super::plan::{Length, Plan};
+use super::report::Format;
+use super::values::{Sizes, Ttl};
 use super::wire::Dialect;
-use super::workload::{Distribution, Mix, Op};
+use super::workload::{Mix, Op};
 
-/// Measures a server under closed-loop load: each connection sends a batch, waits for all its replies, and sends the
-/// next. Every reply is checked. Exit status: 0 if all was right, 1 if a reply was wrong or the server failed during
-/// the run (what was measured until then is printed and marked), 2 if the run could not begin.
+/// Measures a server under load. Every reply is checked.
+///
+/// Without --rate the loop is closed: each connection sends a batch, waits for all its replies, and sends the next. With
+/// --rate it is open: requests are due by the clock, whatever the server does, and latencies count from when a request
+/// was due, so that a server that stalls cannot hide it by holding the load back.
+///
+/// Exit status: 0 if all was right, 1 if a reply was wrong or the server failed during the run (what was measured until
+/// then is printed and marked), 2 if the run could not begin.
 #[derive(Clone, Debug, clap::Args)]
 #[command(disable_help_flag = true, args_override_self = true)]
 pub(crate) struct Args {
@@ -27,32 +37,36 @@ pub(crate) struct Args {
     unix_socket: Option<PathBuf>,
     /// Password of the server.
     #[arg(short = 'a', long, env = "ANT_CACHE_PASSWORD", hide_env_values = true)]
-    pub(super) password: Option<String>,
+    password: Option<String>,
     /// Protocol to speak.
     #[arg(long, value_enum, default_value_t = Dialect::Resp)]
-    pub(super) dialect: Dialect,
+    dialect: Dialect,
     /// Connections.
-    #[arg(short, long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(super) clients: u32,
+    #[arg(short, long, default_value_t = Plan::CLIENTS, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    clients: u32,
     /// Threads that the connections are dealt out to.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(super) threads: u32,
+    threads: u32,
     /// Requests of each test.
     #[arg(
-        short = 'n', long, default_value_t = 100_000, conflicts_with = "duration",
+        short = 'n', long, default_value_t = Plan::OPS, conflicts_with = "duration",
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     ops: u64,
     /// Seconds of each test, instead of a number of requests.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
     duration: Option<Duration>,
+    /// Requests a second, sent by the clock (open loop).
+    #[arg(long, value_name = "OPS/S", value_parser = rate)]
+    rate: Option<f64>,
     /// Seconds of load before each test that are not counted.
     #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds)]
-    pub(super) warmup: Duration,
+    warmup: Duration,
     /// Requests that each connection sends in one batch.
     #[arg(short = 'P', long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub(super) pipeline: u64,
-    /// Tests to run one after the other: ping, set, get, incr, mset, mget (the last two with 10 keys each).
+    pipeline: u64,
+    /// Tests to run one after the other: ping, set, get, setnx, sets and setx (5 elements or fields each), incr, mset and
+    /// mget (10 keys each).
     #[arg(
         short,
         long,
@@ -66,48 +80,84 @@ pub(crate) struct Args {
     ratio: Option<Mix>,
     /// Number of keys.
     #[arg(
-        short = 'r', long, default_value_t = 100_000,
+        short = 'r', long, default_value_t = Plan::KEYS,
         value_parser = clap::value_parser!(u64).range(1..=999_999_999_999)
     )]
-    pub(super) keys: u64,
-    /// How keys are drawn: uniform, zipf, zipf:EXPONENT or sequential.
+    keys: u64,
+    /// How keys are drawn: uniform, zipf, zipf:EXPONENT, sequential, hot, or hot:KEYS:REQUESTS (percent of the keys that
+    /// get so many percent of the requests; hot alone is hot:10:90).
     #[arg(long, default_value = "uniform")]
-    pub(super) distribution: Distribution,
-    /// Bytes of each value.
-    #[arg(short = 'd', long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=64 << 20))]
-    pub(super) value_size: u32,
+    distribution: Distribution,
+    /// Bytes of each value: a number, a range such as 16-1024, or a list such as 16,64,1024. A key's value has the same
+    /// size each time.
+    #[arg(short = 'd', long, default_value = "16", value_name = "BYTES")]
+    value_size: Sizes,
+    /// Seconds that keys live, or a range such as 10-60. Given by set, setnx, sets and setx.
+    #[arg(long, value_name = "SECONDS")]
+    ttl: Option<Ttl>,
     /// Set every key before the first test, so that no GET may miss.
     #[arg(long)]
-    pub(super) prefill: bool,
-    /// Do not take a miss after --prefill for a wrong reply: the server may evict.
+    prefill: bool,
+    /// Do not take a miss after --prefill for a wrong reply: the server may evict. With --ttl this goes without saying.
     #[arg(long)]
-    pub(super) allow_misses: bool,
-    /// Seconds without any reply after which the server is given up.
+    allow_misses: bool,
+    /// Whether replies must have the right content. With --verify=false any reply that is no error is right: for data
+    /// that something else has written.
+    #[arg(
+        long, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
+        num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set
+    )]
+    verify: bool,
+    /// Seconds after which a reply counts as timed out, and without any reply the server is given up.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub(super) timeout: Duration,
+    timeout: Duration,
     /// Seed of the random choice of keys.
     #[arg(long, default_value_t = 1)]
-    pub(super) seed: u64,
+    seed: u64,
     /// Process whose processor time is measured; found out from a local server if it tells.
     #[arg(long, value_name = "PID")]
-    pub(super) server_pid: Option<u32>,
+    server_pid: Option<u32>,
+    /// How to print the results.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
     /// Print the results as JSON.
-    #[arg(long)]
-    pub(super) json: bool,
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Print the results as CSV: a line for each test, and for each operation of a mix.
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    csv: bool,
+    /// Do not show on standard error how it goes; it is only shown at a terminal.
+    #[arg(short, long)]
+    quiet: bool,
     /// Print help.
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
 }
 
-/// How long a test is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Length {
-    Ops(u64),
-    Time(Duration),
+/// A time of a test: with none nothing would be measured.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    seconds(text).and_then(|time| match time {
+        Duration::ZERO => Err("nothing can be measured in no time".into()),
+        time => Ok(time),
+    })
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok();
+    rate.filter(|rate| (0.001..=1e9).contains(rate))
+        .ok_or_else(|| "not a number of requests a second from 0.001 to 1e9".into())
 }
 
 impl Args {
-    pub(super) fn address(&self) -> Address {
+    pub(super) fn format(&self) -> Format {
+        match (self.json, self.csv) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            _ => self.format,
+        }
+    }
+
+    fn address(&self) -> Address {
         match &self.unix_socket {
             Some(path) => Address::Unix(path.clone()),
             None => Address::Tcp {
@@ -117,34 +167,39 @@ impl Args {
         }
     }
 
-    pub(super) fn length(&self) -> Length {
-        self.duration.map_or(Length::Ops(self.ops), Length::Time)
-    }
-
-    /// The tests in their order.
+    /// What the command line asks for.
     ///
     /// # Errors
     /// What does not go together.
-    pub(super) fn tests(&self) -> Result<Vec<Mix>, String> {
-        if self.threads > self.clients {
-            return Err("--threads cannot be more than --clients".into());
-        }
-        if self.password.is_some() && !self.dialect.has(Op::Auth) {
-            return Err(format!("--dialect {} has no password", self.dialect.name()));
-        }
+    pub(super) fn plan(&self) -> Result<Plan, String> {
         let mixes = match &self.ratio {
             Some(mix) => vec![mix.clone()],
             None => self.test.iter().map(|&op| Mix::only(op)).collect(),
         };
-        for op in mixes.iter().flat_map(Mix::ops) {
-            if !self.dialect.has(op) {
-                return Err(format!(
-                    "--dialect {} has no {}",
-                    self.dialect.name(),
-                    op.name()
-                ));
-            }
-        }
-        Ok(mixes)
+        let plan = Plan {
+            address: self.address(),
+            password: self.password.clone(),
+            dialect: self.dialect,
+            clients: self.clients,
+            threads: self.threads,
+            pipeline: self.pipeline,
+            rate: self.rate,
+            length: self.duration.map_or(Length::Ops(self.ops), Length::Time),
+            warmup: self.warmup,
+            mixes,
+            keys: self.keys,
+            distribution: self.distribution,
+            sizes: self.value_size.clone(),
+            ttl: self.ttl,
+            prefill: self.prefill,
+            allow_misses: self.allow_misses,
+            verify: self.verify,
+            timeout: self.timeout.max(Duration::from_millis(1)),
+            seed: self.seed,
+            server_pid: self.server_pid,
+            progress: !self.quiet && io::stderr().is_terminal(),
+        };
+        plan.check()?;
+        Ok(plan)
     }
 }

@@ -1,5 +1,6 @@
 //! One connection of the load: a batch going out, its replies coming in.
 
+use core::time::Duration;
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
@@ -8,9 +9,18 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::engine::Tally;
+use super::tally::Tally;
 use super::wire::{Pending, Progress, Verdict, Wire};
 use super::workload::Op;
+
+/// A batch that is answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Done {
+    pub(super) at: Instant,
+    pub(super) requests: u64,
+    /// Of the whole batch, from when it was due.
+    pub(super) latency: Duration,
+}
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -54,9 +64,9 @@ impl Connection {
         self.batch.push(pending);
     }
 
-    /// Says that the batch is complete: its latencies count from here.
-    pub(super) fn begin(&mut self, now: Instant) {
-        self.began = now;
+    /// Says that the batch is complete, and when it was due: its latencies count from there.
+    pub(super) fn begin(&mut self, due: Instant) {
+        self.began = due;
     }
 
     /// Sends what the socket takes. Returns what to watch for, if that has changed.
@@ -80,14 +90,14 @@ impl Connection {
         Ok(core::mem::take(&mut self.blocked).then_some(EventFlags::IN))
     }
 
-    /// Reads once and checks what has come. Returns the time when the batch is answered completely.
+    /// Reads once and checks what has come. Tells when the batch is answered completely.
     pub(super) fn receive(
         &mut self,
         scratch: &mut [u8],
         wire: &Wire,
         must_hit: bool,
         tally: &mut Tally,
-    ) -> Result<Option<Instant>, String> {
+    ) -> Result<Option<Done>, String> {
         // Most replies come whole and are checked where they were read to.
         let direct = self.inbox.is_empty();
         let got = if direct {
@@ -123,9 +133,14 @@ impl Connection {
         if !self.inbox.is_empty() {
             return Err("the server sent a reply that nobody asked for".into());
         }
+        let requests = self.batch.len() as u64;
         self.batch.clear();
         self.answered = 0;
-        Ok(Some(now))
+        Ok(Some(Done {
+            at: now,
+            requests,
+            latency: now.saturating_duration_since(self.began),
+        }))
     }
 
     /// Checks all replies in `buf`; returns the length of the complete ones.
@@ -166,7 +181,7 @@ impl Connection {
         }
         for op in Op::ALL {
             if counts[op as usize] > 0 {
-                tally.right(op, latency, counts[op as usize]);
+                tally.right(op, now, latency, counts[op as usize]);
             }
         }
         Ok(at)

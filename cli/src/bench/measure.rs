@@ -1,19 +1,25 @@
 //! The run: threads that all do one phase after the other, with a look at the server's process around each test.
 
+use core::num::NonZeroU64;
 use core::sync::atomic::AtomicBool;
 use core::time::Duration;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Scope, scope};
 
 use ant_cache_host::process::raise_file_limit;
+use rustix::thread::set_current_timer_slack;
 
-use super::args::{Args, Length};
-use super::engine::{Engine, Limit, Phase, Tally};
+use super::engine::{Engine, Gauge};
+use super::keys::Distribution;
+use super::load::{Limit, Pace, Phase};
+use super::plan::{Length, Plan};
+use super::progress::{INTERVAL, Progress};
 use super::sample::Sample;
+use super::tally::Tally;
 use super::target::Target;
-use super::wire::Wire;
-use super::workload::{Distribution, Mix, Op};
+use super::wire::{Contents, Wire};
+use super::workload::{Mix, Op};
 
 /// All that was measured.
 #[derive(Debug)]
@@ -52,51 +58,41 @@ impl Outcome {
 ///
 /// # Errors
 /// Why the run could not begin.
-pub(super) fn run(args: &Args, tests: &[Mix]) -> Result<Outcome, String> {
-    let address = args.address();
+pub(super) fn run(plan: &Plan) -> Result<Outcome, String> {
+    let address = &plan.address;
     let cannot = |error| format!("{address}: cannot connect: {error}");
     raise_file_limit();
-    let patience = args.timeout.max(Duration::from_millis(1));
-    if let Some(pid) = args.server_pid {
+    if let Some(pid) = plan.server_pid {
         Sample::of(pid).map_err(|error| format!("--server-pid {pid}: {error}"))?;
     }
-    let target = Target::find(&address, patience).map_err(cannot)?;
-    let ask = || target.server_pid(args.dialect, &address, args.password.as_deref());
+    let target = Target::find(address, plan.timeout).map_err(cannot)?;
+    let password = plan.password.as_deref();
     // One that runs on another machine, or in another name space, is of no use.
-    let pid = args
+    let pid = plan
         .server_pid
-        .or_else(ask)
+        .or_else(|| target.server_pid(plan.dialect, address, password))
         .filter(|&pid| Sample::of(pid).is_ok());
 
-    let password = args.password.as_deref();
-    let wire = Arc::new(Wire::new(
-        args.dialect,
-        args.keys,
-        args.value_size as usize,
-        password,
-    ));
+    let contents = Contents::new(plan.keys, plan.sizes.clone(), plan.ttl, password);
+    let wire = Arc::new(Wire::new(plan.dialect, contents, plan.verify));
     let stop = Arc::new(AtomicBool::new(false));
-    let threads = u64::from(args.threads);
+    let threads = u64::from(plan.threads);
     let mut engines = Vec::new();
     for thread in 0..threads {
-        let connections = share(u64::from(args.clients), threads, thread) as usize;
+        let connections = share(u64::from(plan.clients), threads, thread) as usize;
         let (wire, stop) = (Arc::clone(&wire), Arc::clone(&stop));
-        let seed = args.seed.wrapping_mul(threads).wrapping_add(thread);
-        engines.push(
-            Engine::connect(&target, connections, wire, seed, patience, stop).map_err(cannot)?,
-        );
+        let seed = plan.seed.wrapping_mul(threads).wrapping_add(thread);
+        let engine = Engine::connect(&target, connections, wire, seed, plan.timeout, stop);
+        engines.push(engine.map_err(cannot)?);
     }
+    let gauges: Vec<Arc<Gauge>> = engines.iter().map(Engine::gauge).collect();
     Ok(scope(|scope| {
-        let crew = engines
+        let workers = engines
             .into_iter()
             .map(|engine| Worker::spawn(scope, engine))
             .collect();
-        Run {
-            args,
-            crew: Crew(crew),
-            pid,
-        }
-        .run(tests)
+        let crew = Crew { workers, gauges };
+        Run { plan, crew, pid }.run()
     }))
 }
 
@@ -111,13 +107,13 @@ fn share_start(all: u64, threads: u64, index: u64) -> u64 {
 }
 
 struct Run<'a> {
-    args: &'a Args,
+    plan: &'a Plan,
     crew: Crew,
     pid: Option<u32>,
 }
 
 impl Run<'_> {
-    fn run(&self, tests: &[Mix]) -> Outcome {
+    fn run(&self) -> Outcome {
         let mut outcome = Outcome {
             tests: Vec::new(),
             failure: None,
@@ -127,16 +123,16 @@ impl Run<'_> {
         if outcome.failure.is_some() {
             return outcome;
         }
-        for mix in tests {
-            if !self.args.warmup.is_zero() {
-                let warmed = self.load(mix, Length::Time(self.args.warmup));
+        for mix in &self.plan.mixes {
+            if !self.plan.warmup.is_zero() {
+                let warmed = self.load(mix, Length::Time(self.plan.warmup));
                 if let Some(failure) = warmed.failure {
                     outcome.failure = Some(format!("during the warm-up of {mix}: {failure}"));
                     break;
                 }
             }
             let before = self.sample();
-            let tally = self.load(mix, self.args.length());
+            let tally = self.load(mix, self.plan.length);
             let server = before.zip(self.sample()).map(|(before, after)| ServerUse {
                 cpu: after.cpu.saturating_sub(before.cpu),
                 rss: after.rss,
@@ -161,47 +157,65 @@ impl Run<'_> {
             distribution: Distribution::Sequential,
             first: 0,
             pipeline: 1,
+            pace: Pace::Free,
             limit: Limit::Ops(0),
             must_hit: false,
         };
-        if self.args.password.is_some() {
-            let clients = u64::from(self.args.clients);
-            must_be_clean(self.crew.run(|thread, threads| {
-                let limit = Limit::Ops(share(clients, threads, thread));
-                Phase {
-                    limit,
-                    ..phase.clone()
-                }
-            }))?;
+        if self.plan.password.is_some() {
+            let clients = u64::from(self.plan.clients);
+            must_be_clean(self.crew.run(
+                |thread, threads| {
+                    let limit = Limit::Ops(share(clients, threads, thread));
+                    Phase {
+                        limit,
+                        ..phase.clone()
+                    }
+                },
+                None,
+            ))?;
         }
-        if self.args.prefill {
-            let keys = self.args.keys;
-            let tally = self.crew.run(|thread, threads| Phase {
+        if self.plan.prefill {
+            let keys = self.plan.keys;
+            let fill = |thread, threads| Phase {
                 mix: Mix::only(Op::Set),
                 first: share_start(keys, threads, thread),
                 // Deep enough to be quick, and not so deep that large values pile up.
-                pipeline: (64 << 10) / u64::from(self.args.value_size).clamp(1 << 10, 64 << 10),
+                pipeline: (64 << 10) / u64::from(self.plan.sizes.most()).clamp(1 << 10, 64 << 10),
                 limit: Limit::Ops(share(keys, threads, thread)),
                 ..phase.clone()
-            });
+            };
+            let length = Length::Ops(keys);
+            let watch = || Progress::new("prefill".into(), length, &self.crew.gauges);
+            let tally = self.crew.run(fill, self.plan.progress.then(watch));
             must_be_clean(tally).map_err(|failure| format!("during the prefill: {failure}"))?;
         }
         Ok(())
     }
 
     fn load(&self, mix: &Mix, length: Length) -> Tally {
-        let args = self.args;
-        self.crew.run(|thread, threads| Phase {
+        let plan = self.plan;
+        let phase = |thread, threads| Phase {
             mix: mix.clone(),
-            distribution: args.distribution,
-            first: share_start(args.keys, threads, thread) % args.keys,
-            pipeline: args.pipeline,
+            distribution: plan.distribution,
+            first: share_start(plan.keys, threads, thread) % plan.keys,
+            pipeline: plan.pipeline,
+            pace: plan.rate.map_or(Pace::Free, |rate| {
+                // Threads take turns.
+                let batches = rate / plan.pipeline as f64;
+                Pace::Open {
+                    interval: Duration::from_secs_f64(threads as f64 / batches),
+                    offset: Duration::from_secs_f64(thread as f64 / batches),
+                }
+            }),
             limit: match length {
                 Length::Ops(ops) => Limit::Ops(share(ops, threads, thread)),
                 Length::Time(duration) => Limit::Time(duration),
             },
-            must_hit: args.prefill && !args.allow_misses,
-        })
+            must_hit: plan.must_hit(),
+        };
+        let name = mix.to_string();
+        let watch = || Progress::new(name, length, &self.crew.gauges);
+        self.crew.run(phase, plan.progress.then(watch))
     }
 
     fn sample(&self) -> Option<Sample> {
@@ -218,7 +232,10 @@ fn must_be_clean(tally: Tally) -> Result<(), String> {
 }
 
 /// All threads of load.
-struct Crew(Vec<Worker>);
+struct Crew {
+    workers: Vec<Worker>,
+    gauges: Vec<Arc<Gauge>>,
+}
 
 /// One thread of load, which does what it is sent.
 struct Worker {
@@ -232,6 +249,9 @@ impl Worker {
         let (phases, todo) = channel::<Phase>();
         let (done, tallies) = channel();
         scope.spawn(move || {
+            // The kernel rounds timers up by 50 µs, which an open loop would measure. Where it may not be changed, the
+            // lateness shows in the results.
+            let _ = set_current_timer_slack(NonZeroU64::new(1));
             for phase in todo {
                 if done.send(engine.run(&phase)).is_err() {
                     break;
@@ -240,25 +260,40 @@ impl Worker {
         });
         Self { phases, tallies }
     }
+
+    /// What the thread measured, while the line of progress is kept up to date.
+    fn tally(&self, progress: &mut Option<Progress<'_>>) -> Tally {
+        loop {
+            let tally = match progress {
+                Some(_) => self.tallies.recv_timeout(INTERVAL),
+                None => self.tallies.recv().map_err(Into::into),
+            };
+            match (tally, &mut *progress) {
+                (Ok(tally), _) => return tally,
+                (Err(RecvTimeoutError::Timeout), Some(progress)) => progress.show(),
+                (Err(_), _) => return Tally::failed("a thread of the load generator died"),
+            }
+        }
+    }
 }
 
 impl Crew {
     /// Runs one phase in all threads (made for the thread's index and their number) and adds up what they measured.
-    fn run(&self, phase: impl Fn(u64, u64) -> Phase) -> Tally {
-        let threads = self.0.len() as u64;
-        for (index, worker) in self.0.iter().enumerate() {
+    fn run(&self, phase: impl Fn(u64, u64) -> Phase, mut progress: Option<Progress<'_>>) -> Tally {
+        let threads = self.workers.len() as u64;
+        for (index, worker) in self.workers.iter().enumerate() {
             // A thread that has died shows below.
             let _ = worker.phases.send(phase(index as u64, threads));
         }
-        let mut tallies = self.0.iter().map(|worker| {
-            let died = "a thread of the load generator died";
-            worker
-                .tallies
-                .recv()
-                .unwrap_or_else(|_| Tally::failed(died))
-        });
+        let mut tallies = self
+            .workers
+            .iter()
+            .map(|worker| worker.tally(&mut progress));
         let mut sum = tallies.next().unwrap_or_else(|| Tally::failed("no thread"));
         tallies.for_each(|tally| sum.add(tally));
+        if let Some(progress) = progress {
+            progress.clear();
+        }
         sum
     }
 }

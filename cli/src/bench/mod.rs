@@ -7,11 +7,19 @@
 mod args;
 mod connection;
 mod engine;
+mod interrupt;
+mod keys;
+mod load;
 mod measure;
+mod plan;
+mod progress;
 mod random;
 mod report;
 mod sample;
+mod tally;
 mod target;
+mod timeline;
+mod values;
 mod wire;
 mod workload;
 
@@ -27,25 +35,26 @@ const UNUSABLE: u8 = 2;
 
 /// Runs the tests and prints their results.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let outcome = match args.tests().and_then(|tests| measure::run(args, &tests)) {
-        Ok(outcome) => outcome,
+    if let Err(error) = interrupt::watch() {
+        eprintln!("ant-cache-cli bench: signals cannot be watched: {error}");
+        return ExitCode::from(UNUSABLE);
+    }
+    let plan = args.plan();
+    let ran = plan.and_then(|plan| measure::run(&plan).map(|outcome| (plan, outcome)));
+    let (plan, outcome) = match ran {
+        Ok(ran) => ran,
         Err(error) => {
             eprintln!("ant-cache-cli bench: {error}");
             return ExitCode::from(UNUSABLE);
         }
     };
-    let mut text = String::new();
-    if args.json {
-        text = format!("{:#}\n", report::json(args, &outcome));
-    } else if !outcome.tests.is_empty() {
-        text = report::table(args, &outcome);
-    }
+    let text = report::render(&plan, &outcome, args.format());
     if let Err(error) = io::stdout().write_all(text.as_bytes()) {
         eprintln!("ant-cache-cli bench: the results cannot be printed: {error}");
         return ExitCode::from(FAILED);
     }
     if let Some(failure) = &outcome.failure {
-        eprintln!("ant-cache-cli bench: {}: {failure}", args.address());
+        eprintln!("ant-cache-cli bench: {}: {failure}", plan.address);
     }
     if outcome.is_clean() {
         ExitCode::SUCCESS

@@ -9,6 +9,12 @@ pub(super) fn mix(number: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
+/// Brings a number that is spread over all 64 bits below `bound`, which is not 0.
+#[inline]
+pub(super) fn scale(number: u64, bound: u64) -> u64 {
+    ((u128::from(number) * u128::from(bound)) >> 64) as u64
+}
+
 /// splitmix64: good enough to draw keys, and one multiplication deep.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
@@ -27,11 +33,12 @@ impl Random {
     /// Below `bound`, which is not 0. The bias is below `bound / 2^64`.
     #[inline]
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        scale(self.next(), bound)
     }
 
     /// From 0 up to, not including, 1.
-    fn unit(&mut self) -> f64 {
+    #[inline]
+    pub(super) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }

@@ -1,9 +1,9 @@
-//! What is asked for: operations, keys and values.
+//! What is asked for: kinds of requests and how often each.
 
 use core::fmt::{Display, Formatter, Result as FmtResult};
 use core::str::FromStr;
 
-use super::random::{Random, Zipf, mix};
+use super::random::Random;
 
 /// One kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,11 @@ pub(super) enum Op {
     Ping,
     Set,
     Get,
+    SetNx,
+    /// An array of [`Op::ELEMENTS`] values.
+    Sets,
+    /// An object of [`Op::ELEMENTS`] fields.
+    SetX,
     Incr,
     /// [`Op::MANY`] keys in one request.
     MSet,
@@ -21,11 +26,14 @@ pub(super) enum Op {
 
 impl Op {
     /// All of them, in the order of their discriminants.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Auth,
         Self::Ping,
         Self::Set,
         Self::Get,
+        Self::SetNx,
+        Self::Sets,
+        Self::SetX,
         Self::Incr,
         Self::MSet,
         Self::MGet,
@@ -34,16 +42,27 @@ impl Op {
     /// Keys of a request that takes many, as in redis-benchmark.
     pub(super) const MANY: u64 = 10;
 
+    /// Elements of an array, fields of an object.
+    pub(super) const ELEMENTS: u64 = 5;
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Auth => "auth",
             Self::Ping => "ping",
             Self::Set => "set",
             Self::Get => "get",
+            Self::SetNx => "setnx",
+            Self::Sets => "sets",
+            Self::SetX => "setx",
             Self::Incr => "incr",
             Self::MSet => "mset",
             Self::MGet => "mget",
         }
+    }
+
+    /// Whether `--ttl` gives what it sets a time to live.
+    pub(super) fn takes_ttl(self) -> bool {
+        matches!(self, Self::Set | Self::SetNx | Self::Sets | Self::SetX)
     }
 }
 
@@ -51,10 +70,12 @@ impl FromStr for Op {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|op| op.name() == name && *op != Self::Auth);
-        found.ok_or_else(|| format!("'{name}' is none of ping, set, get, incr, mset, mget"))
+        let mut choices = Self::ALL.into_iter().filter(|op| *op != Self::Auth);
+        choices.clone().find(|op| op.name() == name).ok_or_else(|| {
+            let first = choices.next().map_or("", Self::name);
+            let rest: String = choices.map(|op| format!(", {}", op.name())).collect();
+            format!("'{name}' is none of {first}{rest}")
+        })
     }
 }
 
@@ -65,6 +86,12 @@ pub(super) struct Mix(Vec<(Op, u64)>);
 impl Mix {
     pub(super) fn only(op: Op) -> Self {
         Self(vec![(op, 1)])
+    }
+
+    /// So many SETs to so many GETs; not both 0.
+    pub(super) fn sets_to_gets(sets: u32, gets: u32) -> Self {
+        let both = [(Op::Set, sets.into()), (Op::Get, gets.into())];
+        Self(both.into_iter().filter(|&(_, weight)| weight > 0).collect())
     }
 
     pub(super) fn ops(&self) -> impl Iterator<Item = Op> + '_ {
@@ -95,20 +122,14 @@ impl FromStr for Mix {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let weights = text.split_once(':').and_then(|(set, get)| {
-            let weight = |text: &str| text.parse::<u32>().ok().map(u64::from);
-            Some((weight(set)?, weight(get)?))
-        });
+        let weights = text
+            .split_once(':')
+            .and_then(|(sets, gets)| Some((sets.parse().ok()?, gets.parse().ok()?)));
         match weights {
-            Some((set, get)) if set + get > 0 => {
-                let both = [(Op::Set, set), (Op::Get, get)];
-                Ok(Self(
-                    both.into_iter().filter(|&(_, weight)| weight > 0).collect(),
-                ))
-            }
-            _ => Err(format!(
+            Some((0, 0)) | None => Err(format!(
                 "'{text}' is not of the form SETS:GETS, such as 1:9"
             )),
+            Some((sets, gets)) => Ok(Self::sets_to_gets(sets, gets)),
         }
     }
 }
@@ -128,172 +149,9 @@ impl Display for Mix {
     }
 }
 
-/// How keys are drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Distribution {
-    /// All alike.
-    Uniform,
-    /// The k-th most wanted one with a probability proportional to `1 / k^exponent`.
-    Zipf { exponent: f64 },
-    /// One after the other, over and over.
-    Sequential,
-}
-
-impl Distribution {
-    /// YCSB's exponent: with a million keys, the hottest one gets 7 % of all requests.
-    const ZIPF: f64 = 0.99;
-}
-
-/// `uniform`, `zipf`, `zipf:EXPONENT` or `sequential`.
-impl FromStr for Distribution {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let exponent = text
-            .strip_prefix("zipf:")
-            .and_then(|number| number.parse().ok());
-        match (text, exponent) {
-            ("uniform", _) => Ok(Self::Uniform),
-            ("sequential", _) => Ok(Self::Sequential),
-            ("zipf", _) => Ok(Self::Zipf {
-                exponent: Self::ZIPF,
-            }),
-            (_, Some(exponent)) if (0.0..=10.0).contains(&exponent) => Ok(Self::Zipf { exponent }),
-            _ => Err(format!(
-                "'{text}' is none of uniform, zipf, zipf:EXPONENT (0 to 10), sequential"
-            )),
-        }
-    }
-}
-
-impl Display for Distribution {
-    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
-        match self {
-            Self::Uniform => f.write_str("uniform"),
-            Self::Zipf { exponent } => write!(f, "zipf {exponent}"),
-            Self::Sequential => f.write_str("sequential"),
-        }
-    }
-}
-
-/// Draws key numbers.
-#[derive(Debug)]
-pub(super) enum Picker {
-    Uniform(u64),
-    Zipf(Zipf),
-    Sequential { next: u64, keys: u64 },
-}
-
-impl Picker {
-    /// Draws below `keys`; a sequence begins at `first`.
-    pub(super) fn new(distribution: Distribution, keys: u64, first: u64) -> Self {
-        match distribution {
-            Distribution::Uniform => Self::Uniform(keys),
-            Distribution::Zipf { exponent } => Self::Zipf(Zipf::new(keys, exponent)),
-            Distribution::Sequential => Self::Sequential { next: first, keys },
-        }
-    }
-
-    #[inline]
-    pub(super) fn pick(&mut self, random: &mut Random) -> u64 {
-        match self {
-            Self::Uniform(keys) => random.below(*keys),
-            Self::Zipf(zipf) => zipf.sample(random) - 1,
-            Self::Sequential { next, keys } => {
-                let key = *next;
-                *next = if key + 1 < *keys { key + 1 } else { 0 };
-                key
-            }
-        }
-    }
-}
-
-/// The digits of a key's number, the same count for all keys.
-#[inline]
-pub(super) fn key_digits(mut number: u64) -> [u8; 12] {
-    let mut digits = [b'0'; 12];
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
-    digits
-}
-
-/// The value of each key, derived from its number so that any reply can be checked without remembering anything.
-///
-/// It is printable: 16 hexadecimal digits of a hash of the number, then a part of a fixed text that starts at a place
-/// given by the hash. Neither is made by this run's seed, so data from an earlier run is still right.
-#[derive(Debug)]
-pub(super) struct Values {
-    size: usize,
-    pool: Vec<u8>,
-}
-
-impl Values {
-    /// So many different places for the second part.
-    const PLACES: usize = 4096;
-    /// Digits of the first part.
-    const HEAD: usize = 16;
-
-    pub(super) fn new(size: usize) -> Self {
-        let tail = size.saturating_sub(Self::HEAD);
-        let mut pool = Vec::new();
-        let mut block = 0;
-        while tail > 0 && pool.len() < tail + Self::PLACES {
-            pool.extend_from_slice(&hex(mix(u64::MAX - block)));
-            block += 1;
-        }
-        Self { size, pool }
-    }
-
-    /// The two parts of a key's value; the first one is `.1` bytes of `.0`.
-    #[inline]
-    pub(super) fn of(&self, key: u64) -> ([u8; 16], usize, &[u8]) {
-        let hash = mix(key);
-        let head = self.size.min(Self::HEAD);
-        let place = hash as usize % Self::PLACES;
-        let tail = if self.size > Self::HEAD {
-            &self.pool[place..place + self.size - Self::HEAD]
-        } else {
-            &[]
-        };
-        (hex(hash), head, tail)
-    }
-}
-
-fn hex(number: u64) -> [u8; 16] {
-    let mut digits = [0; 16];
-    for (index, digit) in digits.iter_mut().enumerate() {
-        *digit = b"0123456789abcdef"[(number >> (60 - 4 * index)) as usize & 15];
-    }
-    digits
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn value(values: &Values, key: u64) -> Vec<u8> {
-        let (head, len, tail) = values.of(key);
-        [&head[..len], tail].concat()
-    }
-
-    #[test]
-    fn values_have_their_size_and_differ_between_keys() {
-        for size in [1, 15, 16, 17, 1000, 70_000] {
-            let values = Values::new(size);
-            let (one, two) = (value(&values, 1), value(&values, 2));
-            assert_eq!((one.len(), two.len()), (size, size));
-            assert_eq!(one, value(&values, 1));
-            assert!(size < 15 || one != two);
-        }
-    }
-
-    #[test]
-    fn digits_of_keys() {
-        assert_eq!(&key_digits(0), b"000000000000");
-        assert_eq!(&key_digits(120_345), b"000000120345");
-    }
 
     #[test]
     fn a_mix_keeps_its_weights() {
@@ -310,19 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_takes_every_key_once_a_round() {
-        let mut picker = Picker::new(Distribution::Sequential, 3, 1);
-        let mut random = Random::new(1);
-        let keys: Vec<u64> = (0..7).map(|_| picker.pick(&mut random)).collect();
-        assert_eq!(keys, [1, 2, 0, 1, 2, 0, 1]);
-    }
-
-    #[test]
-    fn distributions_are_read() {
-        assert_eq!("zipf".parse(), Ok(Distribution::Zipf { exponent: 0.99 }));
-        assert_eq!("zipf:1.2".parse(), Ok(Distribution::Zipf { exponent: 1.2 }));
-        for wrong in ["zipf:", "zipf:-1", "zipf:NaN", "normal"] {
-            assert!(wrong.parse::<Distribution>().is_err(), "{wrong}");
+    fn kinds_by_name() {
+        for op in Op::ALL {
+            assert_eq!(op.name().parse().ok(), (op != Op::Auth).then_some(op));
         }
+        assert_eq!(
+            "lpush".parse::<Op>().unwrap_err(),
+            "'lpush' is none of ping, set, get, setnx, sets, setx, incr, mset, mget"
+        );
     }
 }

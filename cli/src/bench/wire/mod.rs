@@ -9,8 +9,10 @@ mod template;
 use ant_cache_core::client::{DecodeError, LineScanner, Scanner};
 use clap::ValueEnum;
 
-use super::workload::{Op, Values, key_digits};
-use template::{Expect, Piece, Template, reply, request};
+use super::keys::key_digits;
+use super::values::{Sizes, Ttl, Values};
+use super::workload::Op;
+use template::{Expect, Number, Piece, Template, reply, request};
 
 /// A protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -86,12 +88,63 @@ enum Framing {
     Memcached { lines: LineScanner, at: usize },
 }
 
+/// What requests carry.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// The number of keys that requests are drawn from.
+    pub(super) keys: u64,
+    pub(super) values: Values,
+    pub(super) ttl: Option<Ttl>,
+    /// Empty where there is none.
+    pub(super) password: String,
+}
+
+impl Contents {
+    pub(super) fn new(keys: u64, sizes: Sizes, ttl: Option<Ttl>, password: Option<&str>) -> Self {
+        Self {
+            keys,
+            values: Values::new(sizes),
+            ttl,
+            password: password.unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// The number where it is the same for all keys.
+    fn fixed(&self, number: Number) -> Option<u64> {
+        match number {
+            Number::Size(_) => self.values.sizes().fixed().map(u64::from),
+            Number::Millis => self.ttl?.fixed(),
+            Number::Seconds => Some(self.ttl?.fixed()?.div_ceil(1000)),
+        }
+    }
+
+    #[inline]
+    fn number(&self, number: Number, key: u64) -> u64 {
+        let millis = || self.ttl.map_or(0, |ttl| ttl.of(key));
+        match number {
+            Number::Size(nth) => self.values.len(self.key(key, nth)) as u64,
+            Number::Millis => millis(),
+            Number::Seconds => millis().div_ceil(1000),
+        }
+    }
+
+    #[inline]
+    fn key(&self, base: u64, nth: u64) -> u64 {
+        if nth == 0 {
+            base
+        } else {
+            (base + nth) % self.keys
+        }
+    }
+}
+
 /// All requests and replies of one protocol.
 #[derive(Debug)]
 pub(super) struct Wire {
     dialect: Dialect,
-    values: Values,
-    keys: u64,
+    contents: Contents,
+    /// Whether a reply must have the right bytes, not only be one.
+    verify: bool,
     /// By the discriminant of the operation; nothing where the protocol has none such.
     exchanges: Vec<Option<Exchange>>,
 }
@@ -103,16 +156,11 @@ struct Exchange {
 }
 
 impl Wire {
-    pub(super) fn new(
-        dialect: Dialect,
-        keys: u64,
-        value_size: usize,
-        password: Option<&str>,
-    ) -> Self {
-        let values = Values::new(value_size);
+    /// Without `verify` any reply that is no error is right.
+    pub(super) fn new(dialect: Dialect, contents: Contents, verify: bool) -> Self {
         let exchange = |op| Exchange {
-            request: request(dialect, op, value_size, password.unwrap_or_default()),
-            reply: reply(dialect, op, value_size),
+            request: request(dialect, op, &contents),
+            reply: reply(dialect, op, &contents),
         };
         let exchanges = Op::ALL
             .into_iter()
@@ -120,8 +168,8 @@ impl Wire {
             .collect();
         Self {
             dialect,
-            values,
-            keys,
+            contents,
+            verify,
             exchanges,
         }
     }
@@ -132,14 +180,26 @@ impl Wire {
         let Some(exchange) = &self.exchanges[pending.op as usize] else {
             return;
         };
+        let contents = &self.contents;
+        let mut digits = itoa::Buffer::new();
         for piece in &exchange.request.0 {
             match piece {
                 Piece::Bytes(bytes) => out.extend_from_slice(bytes),
-                Piece::Key(nth) => out.extend_from_slice(&key_digits(self.key(pending.key, *nth))),
+                Piece::Key(nth) => {
+                    out.extend_from_slice(&key_digits(contents.key(pending.key, *nth)));
+                }
                 Piece::Value(nth) => {
-                    let (head, len, tail) = self.values.of(self.key(pending.key, *nth));
+                    let (head, len, tail) = contents.values.of(contents.key(pending.key, *nth));
                     out.extend_from_slice(&head[..len]);
                     out.extend_from_slice(tail);
+                }
+                Piece::Number(number) => {
+                    let number = contents.number(*number, pending.key);
+                    out.extend_from_slice(digits.format(number).as_bytes());
+                }
+                Piece::DigitsOf(number, more) => {
+                    let len = digits.format(contents.number(*number, pending.key)).len();
+                    out.extend_from_slice(digits.format(len + more).as_bytes());
                 }
             }
         }
@@ -177,17 +237,18 @@ impl Wire {
             return Ok(Verdict::Incomplete);
         };
         *progress = Progress::default();
-        let is_error = self.dialect.is_error(&buf[..len]);
-        Ok(if is_error {
+        Ok(if self.dialect.is_error(&buf[..len]) {
             Verdict::Error { len }
-        } else {
+        } else if self.verify {
             Verdict::Wrong { len }
+        } else {
+            Verdict::Right { len, misses: 0 }
         })
     }
 
     /// The number of keys that requests are drawn from.
     pub(super) fn keys(&self) -> u64 {
-        self.keys
+        self.contents.keys
     }
 
     /// Refuses to go on after an error that will answer every request.
@@ -208,14 +269,6 @@ impl Wire {
         Ok(())
     }
 
-    fn key(&self, base: u64, nth: u64) -> u64 {
-        if nth == 0 {
-            base
-        } else {
-            (base + nth) % self.keys
-        }
-    }
-
     #[inline]
     fn compare(&self, pending: Pending, buf: &[u8], agreed: usize) -> Comparison {
         let Some(exchange) = &self.exchanges[pending.op as usize] else {
@@ -223,6 +276,7 @@ impl Wire {
         };
         let (prefix, element, missing, separator, count, suffix) = match &exchange.reply {
             Expect::Integer { prefix, suffix } => return compare_integer(buf, prefix, suffix),
+            Expect::Either(one, other) => return compare_either(buf, one, other),
             Expect::Elements {
                 prefix,
                 element,
@@ -241,7 +295,7 @@ impl Wire {
                     at.part(separator)?;
                 }
                 let start = at.at;
-                match at.template(element, self, self.key(pending.key, nth)) {
+                match at.template(element, &self.contents, self.contents.key(pending.key, nth)) {
                     Err(Comparison::Differs) => {
                         // What agreed was the beginning of another element.
                         (at.at, at.agreed) = (start, 0);
@@ -297,19 +351,49 @@ impl Match<'_> {
     }
 
     #[inline]
-    fn template(&mut self, template: &Template, wire: &Wire, key: u64) -> Result<(), Comparison> {
+    fn template(
+        &mut self,
+        template: &Template,
+        contents: &Contents,
+        key: u64,
+    ) -> Result<(), Comparison> {
+        let mut digits = itoa::Buffer::new();
         for piece in &template.0 {
             match piece {
                 Piece::Bytes(bytes) => self.part(bytes)?,
-                Piece::Key(nth) => self.part(&key_digits(wire.key(key, *nth)))?,
+                Piece::Key(nth) => self.part(&key_digits(contents.key(key, *nth)))?,
                 Piece::Value(nth) => {
-                    let (head, len, tail) = wire.values.of(wire.key(key, *nth));
+                    let (head, len, tail) = contents.values.of(contents.key(key, *nth));
                     self.part(&head[..len])?;
                     self.part(tail)?;
+                }
+                Piece::Number(number) => {
+                    let number = contents.number(*number, key);
+                    self.part(digits.format(number).as_bytes())?;
+                }
+                Piece::DigitsOf(number, more) => {
+                    let len = digits.format(contents.number(*number, key)).len();
+                    self.part(digits.format(len + more).as_bytes())?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn compare_either(buf: &[u8], one: &[u8], other: &[u8]) -> Comparison {
+    for reply in [one, other] {
+        if buf.starts_with(reply) {
+            return Comparison::Agrees {
+                len: reply.len(),
+                misses: 0,
+            };
+        }
+    }
+    if one.starts_with(buf) || other.starts_with(buf) {
+        Comparison::SoFar { agreed: 0 }
+    } else {
+        Comparison::Differs
     }
 }
 
