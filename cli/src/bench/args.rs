@@ -11,6 +11,7 @@ use crate::seconds::seconds;
 use super::keys::Distribution;
 use super::plan::{Length, Plan};
 use super::report::Format;
+use super::suite::{Options, Suite};
 use super::values::{Sizes, Ttl};
 use super::wire::Dialect;
 use super::workload::{Mix, Op};
@@ -90,7 +91,7 @@ pub(crate) struct Args {
     distribution: Distribution,
     /// Bytes of each value: a number, a range such as 16-1024, or a list such as 16,64,1024. A key's value has the same
     /// size each time.
-    #[arg(short = 'd', long, default_value = "16", value_name = "BYTES")]
+    #[arg(short = 'd', long, default_value_t = Sizes::of(Plan::VALUE_SIZE), value_name = "BYTES")]
     value_size: Sizes,
     /// Seconds that keys live, or a range such as 10-60. Given by set, setnx, sets and setx.
     #[arg(long, value_name = "SECONDS")]
@@ -117,6 +118,41 @@ pub(crate) struct Args {
     /// Process whose processor time is measured; found out from a local server if it tells.
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
+    /// Measure Ant-Cache as it is by default, and beside it every other server that is installed (redis-server,
+    /// valkey-server, keydb-server, dragonfly, memcached), on spare ports with nothing kept on disk, in turn (A B A B).
+    #[arg(long, conflicts_with_all = ["host", "port", "unix_socket", "dialect", "server_pid", "csv"])]
+    peers: bool,
+    /// Measure all that the performance guide shows, and write a report: seed for the original guide's tables and
+    /// targets, full for more.
+    #[arg(
+        long, value_enum, value_name = "SUITE",
+        conflicts_with_all = [
+            "host", "port", "unix_socket", "dialect", "clients", "threads", "ops", "duration", "rate", "warmup",
+            "pipeline", "test", "ratio", "keys", "distribution", "value_size", "ttl", "prefill", "allow_misses",
+            "verify", "timeout", "seed", "server_pid", "peers", "format", "json", "csv",
+        ]
+    )]
+    suite: Option<Suite>,
+    /// Parts of the suite to measure; the report keeps the others as they were measured last.
+    #[arg(long, requires = "suite", value_delimiter = ',', value_name = "PART,…")]
+    only: Vec<String>,
+    /// Folder of the report.
+    #[arg(
+        long,
+        requires = "suite",
+        default_value = "bench-report",
+        value_name = "DIR"
+    )]
+    out: PathBuf,
+    /// Document whose sections between <!-- measured PART --> and <!-- end --> are replaced; pictures go to img beside it.
+    #[arg(long, requires = "suite", value_name = "FILE")]
+    update: Option<PathBuf>,
+    /// Measure so briefly that it shows only that all works.
+    #[arg(long, requires = "suite")]
+    quick: bool,
+    /// Rounds of --peers or --suite: each measurement is made so often, and the median counts [default: 5 and 3].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: Option<u32>,
     /// How to print the results.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -148,7 +184,49 @@ fn rate(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "not a number of requests a second from 0.001 to 1e9".into())
 }
 
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub(super) enum Task {
+    /// One server, in the plan, is measured.
+    Server(Plan),
+    /// Servers are started and measured beside each other, so many rounds.
+    Peers(Plan, u32),
+    Suite(Options),
+}
+
 impl Args {
+    /// Rounds of a comparison.
+    const ROUNDS: u32 = 5;
+
+    /// # Errors
+    /// What does not go together.
+    pub(super) fn task(&self) -> Result<Task, String> {
+        if let Some(suite) = self.suite {
+            return Ok(Task::Suite(Options {
+                suite,
+                only: self.only.clone(),
+                out: self.out.clone(),
+                update: self.update.clone(),
+                quick: self.quick,
+                rounds: self.rounds,
+                progress: self.progress(),
+            }));
+        }
+        let plan = self.plan()?;
+        match (self.peers, self.rounds) {
+            (false, Some(_)) => Err("--rounds goes with --peers or --suite".into()),
+            (false, None) => Ok(Task::Server(plan)),
+            (true, _) if plan.mixes.len() > 1 => {
+                Err("--peers compares one test: give --test or --ratio".into())
+            }
+            (true, rounds) => Ok(Task::Peers(plan, rounds.unwrap_or(Self::ROUNDS))),
+        }
+    }
+
+    fn progress(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     pub(super) fn format(&self) -> Format {
         match (self.json, self.csv) {
             (true, _) => Format::Json,
@@ -167,11 +245,7 @@ impl Args {
         }
     }
 
-    /// What the command line asks for.
-    ///
-    /// # Errors
-    /// What does not go together.
-    pub(super) fn plan(&self) -> Result<Plan, String> {
+    fn plan(&self) -> Result<Plan, String> {
         let mixes = match &self.ratio {
             Some(mix) => vec![mix.clone()],
             None => self.test.iter().map(|&op| Mix::only(op)).collect(),
@@ -194,10 +268,11 @@ impl Args {
             prefill: self.prefill,
             allow_misses: self.allow_misses,
             verify: self.verify,
-            timeout: self.timeout.max(Duration::from_millis(1)),
+            timeout: self.timeout,
+            patience: self.timeout.max(Duration::from_millis(1)),
             seed: self.seed,
             server_pid: self.server_pid,
-            progress: !self.quiet && io::stderr().is_terminal(),
+            progress: self.progress(),
         };
         plan.check()?;
         Ok(plan)

@@ -161,7 +161,8 @@ impl Engine {
                 due.is_some(),
             )?;
             if events.is_empty() {
-                if !is_idle && heard.elapsed() >= self.patience {
+                // By the time before this wait: whatever came while this thread itself stood still has been waited for.
+                if !is_idle && now.saturating_duration_since(heard) >= self.patience {
                     return Err(format!("no reply within {:?}", self.patience));
                 }
                 continue;

@@ -65,7 +65,7 @@ pub(super) fn run(plan: &Plan) -> Result<Outcome, String> {
     if let Some(pid) = plan.server_pid {
         Sample::of(pid).map_err(|error| format!("--server-pid {pid}: {error}"))?;
     }
-    let target = Target::find(address, plan.timeout).map_err(cannot)?;
+    let target = Target::find(address, plan.patience).map_err(cannot)?;
     let password = plan.password.as_deref();
     // One that runs on another machine, or in another name space, is of no use.
     let pid = plan
@@ -82,7 +82,7 @@ pub(super) fn run(plan: &Plan) -> Result<Outcome, String> {
         let connections = share(u64::from(plan.clients), threads, thread) as usize;
         let (wire, stop) = (Arc::clone(&wire), Arc::clone(&stop));
         let seed = plan.seed.wrapping_mul(threads).wrapping_add(thread);
-        let engine = Engine::connect(&target, connections, wire, seed, plan.timeout, stop);
+        let engine = Engine::connect(&target, connections, wire, seed, plan.patience, stop);
         engines.push(engine.map_err(cannot)?);
     }
     let gauges: Vec<Arc<Gauge>> = engines.iter().map(Engine::gauge).collect();

@@ -32,8 +32,10 @@ pub(super) struct Plan {
     pub(super) prefill: bool,
     pub(super) allow_misses: bool,
     pub(super) verify: bool,
-    /// A reply that takes longer counts as timed out; the server is given up if none at all comes for so long.
+    /// A reply that takes longer counts as timed out.
     pub(super) timeout: Duration,
+    /// Where no reply at all comes for so long, the server is given up.
+    pub(super) patience: Duration,
     pub(super) seed: u64,
     pub(super) server_pid: Option<u32>,
     /// Whether to show on standard error how it goes.
@@ -74,6 +76,7 @@ impl Plan {
             allow_misses: false,
             verify: true,
             timeout: Duration::from_secs(10),
+            patience: Duration::from_secs(10),
             seed: 1,
             server_pid: None,
             progress: false,

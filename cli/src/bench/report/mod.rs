@@ -10,7 +10,8 @@ use clap::ValueEnum;
 use super::measure::Outcome;
 use super::plan::Plan;
 
-pub(super) use table::{grouped, micros};
+pub(super) use figures::Figures;
+pub(super) use table::{aligned, grouped, micros};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
