@@ -43,7 +43,7 @@ bench: test-tools
 	python3 scripts/measure.py workers
 	python3 scripts/measure.py keys
 	python3 scripts/measure.py idle
-	python3 scripts/measure.py shapes
+	$(CARGO) run --release --package ant-cache-cli -- bench --suite full --out $(TARGET)/bench-results --update docs/PERFORMANCE.md
 
 lint:
 	$(CARGO) fmt --all --check

@@ -5,7 +5,6 @@
     scripts/measure.py workers    what 200 workers cost more than 2
     scripts/measure.py keys       what others feel while one client lists 5 million keys in a loop
     scripts/measure.py idle       what 10,000 idle connections cost, and what 100 busy ones feel beside them
-    scripts/measure.py shapes     the original server's own tables: each runtime and architecture, pools of each size
 
 Each prints a table and, where there is a target, whether it is met. Every figure is the median of several rounds; in
 each round all servers are measured one after the other, and ratios are taken within a round, so that a machine that
@@ -476,55 +475,6 @@ def open_idle(server):
     return connection
 
 
-# --- shapes
-
-
-def shapes(lab, verdicts):
-    print("100 clients, 1,000 SETs each")
-    print_shapes(lab)
-    for runtime in ("std", "smol"):
-        print(f"Pools of the runtime {runtime}: 50 clients, 50,000 SETs")
-        print_pools(lab, verdicts, runtime)
-
-
-def print_shapes(lab):
-    servers = [lab.redis(), *[lab.ant(name, *flags) for name, flags in SHAPES.items()]]
-    results = {server.name: [] for server in servers}
-    for _ in lab.rounds():
-        for server in servers:
-            results[server.name].append(lab.bench(server, "--test", "set", ops=100_000))
-    print_table([["", *SHAPE_COLUMNS], *[[name, *shape_cells(tests)] for name, tests in results.items()]])
-
-
-def print_pools(lab, verdicts, runtime):
-    sizes = [25, 50, 100, 200, 300, 500]
-    servers = {size: lab.ant(f"{size} workers", "--runtime", runtime, "--workers", str(size)) for size in sizes}
-    results = {size: [] for size in sizes}
-    memory = {}
-    for _ in lab.rounds():
-        for size, server in servers.items():
-            results[size].append(lab.bench(server, "--test", "set", "--clients", "50", ops=50_000))
-            memory[size] = server.rss()
-    rows = [["workers", *SHAPE_COLUMNS, "MiB"]]
-    rows += [[str(size), *shape_cells(tests), f"{memory[size] / (1 << 20):.1f}"] for size, tests in results.items()]
-    print_table(rows)
-    speeds = [median([test["ops_per_second"] for test in tests]) for tests in results.values()]
-    verdicts.check(f"{runtime}, the best pool size to the worst", max(speeds) / min(speeds), 1.10)
-    print()
-
-
-SHAPE_COLUMNS = ["ops/s", "mean µs", "P95", "P99", "errors", "server µs/op"]
-
-
-def shape_cells(tests):
-    return [
-        f"{median([test['ops_per_second'] for test in tests]):,.0f}",
-        *[f"{latency(tests, quantile):,.0f}" for quantile in ("mean", "p95", "p99")],
-        str(sum(test["errors"] for test in tests)),
-        f"{median([cost(test) for test in tests]):.3f}",
-    ]
-
-
 # --- The command line
 
 
@@ -542,7 +492,7 @@ def describe_machine():
 
 
 def main():
-    commands = {"compare": compare, "workers": workers, "keys": keys, "idle": idle, "shapes": shapes}
+    commands = {"compare": compare, "workers": workers, "keys": keys, "idle": idle}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=commands)
     parser.add_argument("--quick", action="store_true", help="a minute instead of many: shows that it works, proves nothing")
@@ -555,9 +505,7 @@ def main():
     options.seconds = options.seconds or (1.0 if options.quick else 3.0)
 
     needed = [program for program in ("redis-server", "memcached") if not shutil.which(program)]
-    if options.what == "shapes":
-        needed = [program for program in needed if program == "redis-server"]
-    if options.what in ("compare", "shapes") and needed:
+    if options.what == "compare" and needed:
         raise Failure(f"missing: {', '.join(needed)} (apt-get install redis-server memcached)")
     if not {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
         raise Failure("two cores are needed: one for the server, one for the load")

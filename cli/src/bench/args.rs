@@ -140,7 +140,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         requires = "suite",
-        default_value = "bench-report",
+        default_value = "bench-results",
         value_name = "DIR"
     )]
     out: PathBuf,

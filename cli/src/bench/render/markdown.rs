@@ -56,7 +56,7 @@ pub(in crate::bench) fn picture(name: &str) -> String {
     format!("img/bench-{name}.svg")
 }
 
-/// All targets of all parts in one table.
+/// The machine, and all targets of all parts in one table.
 fn target_list(parts: &[Part]) -> String {
     let targets: Vec<&Target> = parts.iter().flat_map(|part| &part.targets).collect();
     let mut table = Table::new("", &["target", "wanted", "measured", ""]);
@@ -68,7 +68,12 @@ fn target_list(parts: &[Part]) -> String {
             cells.map(str::to_owned).to_vec()
         })
         .collect();
-    format!("\n{}\n", rows(&table))
+    let machine = parts.first().map_or(String::new(), |part| {
+        let conditions = &part.conditions;
+        let programs = conditions.programs.join("; ");
+        format!("\nMachine: {}. Programs: {programs}.\n", conditions.machine)
+    });
+    format!("{machine}\n{}\n", rows(&table))
 }
 
 fn section(part: &Part) -> String {
