@@ -34,7 +34,7 @@ test-module: test-tools
 	rm -rf $(TARGET)/wheels
 	$(PYTHON) -m maturin build --profile dev --manifest-path python/Cargo.toml --out $(TARGET)/wheels
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(TARGET)/wheels/*.whl
-	$(PYTHON) -m pytest --rootdir python/tests -p no:cacheprovider python/tests
+	$(PYTHON) -m pytest --rootdir python/tests -p no:cacheprovider --wheels $(TARGET)/wheels python/tests
 
 # The parts by criterion, then the server beside redis-server and memcached: two idle cores, half an hour.
 bench: test-tools

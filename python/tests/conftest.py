@@ -6,6 +6,11 @@ import threading
 import antcache
 import pytest
 
+
+def pytest_addoption(parser):
+    parser.addoption("--wheels", required=True, help="the directory of the wheel under test")
+
+
 KINDS = [(runtime, architecture) for runtime in ("std", "smol") for architecture in ("single", "pooled")]
 
 
