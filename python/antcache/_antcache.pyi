@@ -10,9 +10,21 @@ from asyncio import AbstractEventLoop, BaseTransport, Future
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, overload
-from typing_extensions import Self, TypeAlias, final
+from typing_extensions import Self, TypeAlias, disjoint_base, final
 
 from .serializers import Serializer
+
+__all__ = [
+    "Batch",
+    "Cache",
+    "Channel",
+    "Client",
+    "Profile",
+    "Ring",
+    "Server",
+    "__version__",
+    "exchange_all",
+]
 
 __version__: str
 
@@ -23,6 +35,7 @@ _Word: TypeAlias = str | bytes | bytearray | memoryview | int
 #: A time to live: a ``timedelta`` or seconds, positive and finite, rounded up to a millisecond.
 _Seconds: TypeAlias = timedelta | int | float
 
+@disjoint_base
 class Client:
     """A client of one server. Threads may share it: each call takes a connection of its pool, and the interpreter's lock
     is released while it waits. A process that is forked gets connections of its own.
@@ -33,9 +46,9 @@ class Client:
     :param host: a name or an address. The default is this machine.
     :param password: sent before anything else on each connection.
     :param unix_socket: a path, in place of host and port.
-    :param timeout: seconds from the moment a request is sent until its reply is complete, and the longest wait for a
+    :param timeout: seconds (10 where none are given) from the moment a request is sent until its reply is complete, and the longest wait for a
         connection of the pool; ``None`` waits for ever.
-    :param connect_timeout: seconds for each address of the host to accept.
+    :param connect_timeout: seconds (5 where none are given) for each address of the host to accept.
     :param pool_size: connections at most. They are made when they are needed.
     :param retry: how often a call is tried again, on a new connection, where none could be made, or it broke and the
         request does no harm if it is carried out twice (reads, plain sets). A connection that the server had closed while
@@ -53,8 +66,8 @@ class Client:
         *,
         password: str | None = None,
         unix_socket: str | os.PathLike[str] | None = None,
-        timeout: float | None = 10.0,
-        connect_timeout: float | None = 5.0,
+        timeout: float | None = ...,
+        connect_timeout: float | None = ...,
         pool_size: int = 16,
         retry: int = 1,
         protocol: int = 3,
@@ -125,15 +138,15 @@ class Client:
     def delete_many(self, keys: Iterable[_Key]) -> int:
         """Deletes several keys in one go. Returns how many there were."""
 
-    def incr(self, key: _Key, amount: int | None = 1) -> int:
-        """Adds to the number at a key, which counts from 0 where there is none, and returns the sum. Atomic; the time to
+    def incr(self, key: _Key, amount: int | None = None) -> int:
+        """Adds an amount, 1 where none is given, to the number at a key, which counts from 0 where there is none, and returns the sum. Atomic; the time to
         live stays.
 
         >>> client.incr("visits"), client.incr("visits", 41)
         (1, 42)
         """
 
-    def decr(self, key: _Key, amount: int | None = 1) -> int:
+    def decr(self, key: _Key, amount: int | None = None) -> int:
         """Takes off the number at a key; as :meth:`incr`."""
 
     def expire(self, key: _Key, ttl: _Seconds) -> bool:
@@ -187,13 +200,14 @@ class Client:
         """
 
     def _run(self, batch: Batch) -> list[Any]: ...
-    def __getitem__(self, key: _Key) -> Any:
+    def __getitem__(self, key: _Key, /) -> Any:
         """The value of a key, or a ``KeyError``."""
 
-    def __setitem__(self, key: _Key, value: Any) -> None: ...
-    def __delitem__(self, key: _Key) -> None: ...
-    def __contains__(self, key: _Key) -> bool: ...
+    def __setitem__(self, key: _Key, value: Any, /) -> None: ...
+    def __delitem__(self, key: _Key, /) -> None: ...
+    def __contains__(self, key: _Key, /) -> bool: ...
 
+@disjoint_base
 class Batch:
     """Requests that are collected, to be sent together: the native base of pipelines. A method does nothing but remember
     the call, and returns the batch itself; its arguments are checked at once."""
@@ -213,8 +227,8 @@ class Batch:
     def get_many(self, keys: Iterable[_Key], *, decode: bool | None = None) -> Self: ...
     def set_many(self, values: Mapping[Any, Any], ttl: _Seconds | None = None) -> Self: ...
     def delete_many(self, keys: Iterable[_Key]) -> Self: ...
-    def incr(self, key: _Key, amount: int | None = 1) -> Self: ...
-    def decr(self, key: _Key, amount: int | None = 1) -> Self: ...
+    def incr(self, key: _Key, amount: int | None = None) -> Self: ...
+    def decr(self, key: _Key, amount: int | None = None) -> Self: ...
     def expire(self, key: _Key, ttl: _Seconds) -> Self: ...
     def persist(self, key: _Key) -> Self: ...
     def ttl(self, key: _Key) -> Self: ...
@@ -279,8 +293,8 @@ class Channel:
     def get_many(self, keys: Iterable[_Key], *, decode: bool | None = None) -> Future[dict[Any, Any]]: ...
     def set_many(self, values: Mapping[Any, Any], ttl: _Seconds | None = None) -> Future[None]: ...
     def delete_many(self, keys: Iterable[_Key]) -> Future[int]: ...
-    def incr(self, key: _Key, amount: int | None = 1) -> Future[int]: ...
-    def decr(self, key: _Key, amount: int | None = 1) -> Future[int]: ...
+    def incr(self, key: _Key, amount: int | None = None) -> Future[int]: ...
+    def decr(self, key: _Key, amount: int | None = None) -> Future[int]: ...
     def expire(self, key: _Key, ttl: _Seconds) -> Future[bool]: ...
     def persist(self, key: _Key) -> Future[bool]: ...
     def ttl(self, key: _Key) -> Future[float | None]: ...
@@ -322,6 +336,7 @@ class Ring:
     @staticmethod
     def name(host: str, port: int) -> str: ...
 
+@disjoint_base
 class Cache:
     """A cache in this process. ``antcache.Cache`` makes a ``MutableMapping`` of it.
 
@@ -382,11 +397,12 @@ class Cache:
     def _list(self, *, values: bool = False) -> list[Any]: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> Literal[True]: ...
-    def __contains__(self, key: object) -> bool: ...
-    def __getitem__(self, key: str | bytes) -> Any: ...
-    def __setitem__(self, key: str | bytes, value: Any) -> None: ...
-    def __delitem__(self, key: str | bytes) -> None: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __getitem__(self, key: str | bytes, /) -> Any: ...
+    def __setitem__(self, key: str | bytes, value: Any, /) -> None: ...
+    def __delitem__(self, key: str | bytes, /) -> None: ...
 
+@disjoint_base
 class Server:
     """The real server, on threads of this process. It serves from its making on.
 

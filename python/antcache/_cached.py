@@ -57,7 +57,8 @@ def cached(
     def decorate(function: F) -> F:
         make_key = _key_maker(function) if key is None else key
         kind = _Coroutine if inspect.iscoroutinefunction(function) else _Function
-        return kind(store, ttl, make_key, function).wrapper()
+        remembering: F = kind(store, ttl, make_key, function).wrapper()
+        return remembering
 
     return decorate
 
@@ -82,7 +83,7 @@ class _Remembering:
         return self.store.delete(self.key(*args, **kwargs))
 
     def wrapper(self) -> Any:
-        wrapper = functools.wraps(self.function)(self.calls())
+        wrapper: Any = functools.wraps(self.function)(self.calls())
         wrapper.forget = self.forget
         wrapper.cache_key = self.key
         return wrapper

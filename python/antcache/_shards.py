@@ -145,7 +145,8 @@ class Shards(Generic[C]):
             raise ValueError(f"{len(nodes)} nodes have {len(weights)} weights")
         if not nodes:
             raise ValueError("a sharded client needs at least one node")
-        parsed = [Node.parse(node, weight) for node, weight in zip(nodes, weights or [None] * len(nodes), strict=True)]
+        shares: Sequence[int | None] = weights if weights is not None else [None] * len(nodes)
+        parsed = [Node.parse(node, share) for node, share in zip(nodes, shares, strict=True)]
         self.on_node_down = on_node_down
         self.ring = Ring(
             [(node.label, node.weight) for node in parsed],

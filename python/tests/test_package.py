@@ -9,6 +9,7 @@ import venv
 
 import antcache
 import pytest
+from antcache._info import parse_info
 from antcache.contrib._values import CountableSerializer
 
 PACKAGE = pathlib.Path(antcache.__file__).parent
@@ -29,6 +30,7 @@ def test_examples_in_docstrings(one, name):
             client.flush_all()
             names = {**vars(antcache), **vars(antcache.serializers), **vars(antcache.errors)}
             names.update(asyncio=asyncio, client=client, port=one.port, CountableSerializer=CountableSerializer)
+            names["parse_info"] = parse_info
             test = doctest.DocTestParser().get_doctest(part, names, f"{name}:{number}", name, 0)
             tried += len(test.examples)
             runner.run(test)

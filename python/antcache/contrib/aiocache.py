@@ -9,6 +9,9 @@ of :class:`antcache.AsyncClient` or :class:`antcache.AsyncShardedClient`. Values
 none is given. The server has no scripts, so optimistic locks and redlocks are not available.
 """
 
+# The framework has no types of its own.
+# mypy: disable-error-code="import-untyped,misc,untyped-decorator,no-any-return,no-untyped-call"
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -12,6 +12,9 @@
 ``CULL_FREQUENCY`` have no effect: what goes when memory is short is the server's to choose.
 """
 
+# The framework has no types of its own.
+# mypy: disable-error-code="import-untyped,misc,untyped-decorator,no-any-return,no-untyped-call"
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
