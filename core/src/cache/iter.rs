@@ -3,24 +3,33 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Bytes, Cache};
-use crate::store::Position;
+use super::{Bytes, Cache, string};
+use crate::store::{Item, Position};
 
 /// Entries that are copied under one lock: a few microseconds.
 const SLICE: usize = 64;
 
-/// The keys and values of a [`Cache`]. Made by [`Cache::iter`].
+/// What is copied of the entries of a cache, a few at a time.
 #[derive(Debug)]
-pub struct Iter<'c> {
+struct Walk<'c, T> {
     cache: &'c Cache,
     shard: usize,
     position: Position,
+    copy: fn(&[u8], &Item<'_>) -> Option<T>,
     /// What was copied and is yet to be given.
-    slice: vec::IntoIter<(Bytes, Bytes)>,
+    slice: vec::IntoIter<T>,
 }
 
+/// The keys and strings of a [`Cache`]. Made by [`Cache::iter`].
+#[derive(Debug)]
+pub struct Iter<'c>(Walk<'c, (Bytes, Bytes)>);
+
+/// The keys of a [`Cache`]. Made by [`Cache::keys`].
+#[derive(Debug)]
+pub struct Keys<'c>(Walk<'c, Bytes>);
+
 impl Cache {
-    /// The keys and values, in no particular order, while other threads use the cache.
+    /// The keys and values of all strings, in no particular order, while other threads use the cache.
     ///
     /// An entry that is there from the first call of `next` to the last is met, at least once; one that is replaced or
     /// moved meanwhile perhaps twice; one that is put in or removed meanwhile perhaps not. A few entries at a time are
@@ -41,12 +50,17 @@ impl Cache {
     /// ```
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter {
-            cache: self,
-            shard: 0,
-            position: Position::default(),
-            slice: Vec::new().into_iter(),
-        }
+        Iter(Walk::new(self, |key, item| {
+            let mut value = None;
+            Bytes::take(string(Some(item)), &mut value);
+            value.map(|value| (Bytes::copy(key), value))
+        }))
+    }
+
+    /// The keys of all entries, arrays and objects too, with the same guarantees as [`iter`](Self::iter).
+    #[must_use]
+    pub fn keys(&self) -> Keys<'_> {
+        Keys(Walk::new(self, |key, _| Some(Bytes::copy(key))))
     }
 }
 
@@ -59,7 +73,17 @@ impl<'c> IntoIterator for &'c Cache {
     }
 }
 
-impl Iter<'_> {
+impl<'c, T> Walk<'c, T> {
+    fn new(cache: &'c Cache, copy: fn(&[u8], &Item<'_>) -> Option<T>) -> Self {
+        Self {
+            cache,
+            shard: 0,
+            position: Position::default(),
+            copy,
+            slice: Vec::new().into_iter(),
+        }
+    }
+
     /// Copies the next few entries; none where this shard has no more.
     fn fill(&mut self) {
         let mut slice = Vec::with_capacity(SLICE);
@@ -69,9 +93,7 @@ impl Iter<'_> {
             &mut { SLICE },
             now,
             |_, key, item| {
-                let mut value = None;
-                Bytes::take(Some(&item.data), &mut value);
-                slice.extend(value.map(|value| (Bytes::copy(key), value)));
+                slice.extend((self.copy)(key, &item));
                 true
             },
         );
@@ -79,20 +101,32 @@ impl Iter<'_> {
         self.shard += usize::from(next.is_none());
         self.slice = slice.into_iter();
     }
-}
 
-impl Iterator for Iter<'_> {
-    type Item = (Bytes, Bytes);
-
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<T> {
         loop {
-            if let Some(entry) = self.slice.next() {
-                return Some(entry);
+            if let Some(copied) = self.slice.next() {
+                return Some(copied);
             }
             if self.shard == self.cache.store.shards() {
                 return None;
             }
             self.fill();
         }
+    }
+}
+
+impl Iterator for Iter<'_> {
+    type Item = (Bytes, Bytes);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl Iterator for Keys<'_> {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.0.next()
     }
 }

@@ -6,7 +6,7 @@ use core::convert::Infallible;
 use super::flight::{Boarding, Pilot};
 use super::{Bytes, Cache, Insert};
 use crate::Blob;
-use crate::store::{Key, NewData};
+use crate::store::{Key, Kind, NewData};
 
 impl Cache {
     /// The value of `key`; where there is none, what `load` returns, which is put in.
@@ -108,7 +108,9 @@ impl Cache {
             (NewData::Blob(blob.clone()), Bytes::from(blob))
         };
         let overtaken = || pilot.as_ref().is_some_and(Pilot::is_overtaken);
-        let stored = self.put(key, data, how.ttl, |exists| !overtaken() && !exists());
+        let stored = self.put(key, Kind::String, data, how.ttl, |exists| {
+            !overtaken() && !exists()
+        });
         let value = match stored {
             // Someone else put a value in, or the key was removed.
             Ok(false) if !overtaken() => self.find(key).unwrap_or(value),

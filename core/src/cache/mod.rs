@@ -85,6 +85,7 @@ mod flight;
 mod insert;
 mod iter;
 mod load;
+mod value;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -97,7 +98,7 @@ use crate::Millis;
 use crate::eviction::Eviction;
 use crate::limits::MAX_KEY;
 use crate::session::Budget;
-use crate::store::{Data, Effect, Key, Kind, NewData, Store};
+use crate::store::{Data, Effect, Item, Key, Kind, NewData, Shard, Store};
 
 use bound::Bound;
 use counters::Counters;
@@ -110,7 +111,8 @@ pub use clock::Clock;
 #[cfg(feature = "std")]
 pub use clock::SystemClock;
 pub use insert::{Insert, InsertError};
-pub use iter::Iter;
+pub use iter::{Iter, Keys};
+pub use value::{IncrementError, Read, Value};
 
 /// What an insert does of the housekeeping that waits, at most: about 20 µs.
 const ASIDE: Budget = Budget::new(200);
@@ -156,7 +158,8 @@ pub struct Stats {
 }
 
 impl Cache {
-    /// The value of `key`: a copy, or from 1 KiB on the very bytes in the cache.
+    /// The string of `key`: a copy, or from 1 KiB on the very bytes in the cache. `None` for arrays and objects too, which
+    /// [`value`](Self::value) gives.
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Bytes> {
         let mut found = None;
@@ -167,18 +170,18 @@ impl Cache {
     /// [`get`](Self::get), compiled once, and to where the caller wants it: see [`Bytes`].
     fn get_to(&self, key: &[u8], found: &mut Option<Bytes>) {
         let key = self.store.key(key);
-        let hit = self.look_up(&key, |data| Bytes::take(data, found));
+        let hit = self.look_up(&key, |item| Bytes::take(string(item), found));
         self.counters.count(hit);
     }
 
     /// The same, not counted.
     fn find(&self, key: &Key<'_>) -> Option<Bytes> {
         let mut found = None;
-        self.look_up(key, |data| Bytes::take(data, &mut found));
+        self.look_up(key, |item| Bytes::take(string(item), &mut found));
         found
     }
 
-    /// Appends the value of `key` to `to`, and tells whether there is one. With a buffer that is used again, values of
+    /// Appends the string of `key` to `to`, and tells whether there is one. With a buffer that is used again, values of
     /// less than 1 KiB are read without an allocation.
     ///
     /// ```
@@ -198,10 +201,13 @@ impl Cache {
         // What could be copied under the lock gets its room before.
         to.reserve(crate::Blob::MIN);
         let mut large = None;
-        let found = self.look_up(&key, |data| {
+        let mut found = false;
+        let hit = self.look_up(&key, |item| {
             to.truncate(start);
             large = None;
-            match data {
+            let string = string(item);
+            found = string.is_some();
+            match string {
                 Some(Data::Inline(bytes)) => to.extend_from_slice(bytes),
                 Some(Data::Blob(blob)) => large = Some((*blob).clone()),
                 None => (),
@@ -210,22 +216,22 @@ impl Cache {
         if let Some(blob) = large {
             to.extend_from_slice(&blob);
         }
-        self.counters.count(found);
+        self.counters.count(hit);
         found
     }
 
-    /// Lets `take` have the value of `key`, and tells whether there is one. `take` runs under the shard's lock; with
+    /// Lets `take` have the entry of `key`, and tells whether there is one. `take` runs under the shard's lock; with
     /// `None`, which is to say that what it took does not count, outside of it.
     ///
     /// The clock is asked only where the entry has a time to live, and after the lock: most reads know no time.
     #[inline]
-    fn look_up(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Data<'_>>)) -> bool {
+    fn look_up(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Item<'_>>)) -> bool {
         self.store.prefetch_index(key.hash());
         let mut shard = self.store.lock(self.store.shard_of(key));
         let Some(item) = shard.get(key, Millis(0)) else {
             return false;
         };
-        take(Some(&item.data));
+        take(Some(&item));
         let expires = item.expires;
         drop(shard);
         expires.is_none_or(|expires| self.now() < expires || self.look_again(key, take))
@@ -233,13 +239,13 @@ impl Cache {
 
     /// The look-up of an entry that has ended by now. It may have been replaced since; so this look is at a known time.
     #[cold]
-    fn look_again(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Data<'_>>)) -> bool {
+    fn look_again(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Item<'_>>)) -> bool {
         take(None);
         let now = self.now();
         let mut shard = self.store.lock(self.store.shard_of(key));
         let item = shard.get(key, now);
         if let Some(item) = &item {
-            take(Some(&item.data));
+            take(Some(item));
         }
         item.is_some()
     }
@@ -301,17 +307,12 @@ impl Cache {
         value: impl Into<Cow<'v, [u8]>>,
         how: &Insert,
     ) -> Result<bool, InsertError> {
-        let key = self.store.key(key.as_ref());
         let mut value = value.into();
         let data = match &mut value {
             Cow::Borrowed(bytes) => NewData::copy(bytes),
             Cow::Owned(bytes) => NewData::take(bytes),
         };
-        self.put(&key, data, how.ttl, |exists| match how.condition {
-            Condition::None => true,
-            Condition::Absent => !exists(),
-            Condition::Present => exists(),
-        })
+        self.put_under(key.as_ref(), Kind::String, data, how)
     }
 
     /// Puts an entry in where `condition`, which is asked under the shard's lock and can ask whether there is one,
@@ -320,6 +321,7 @@ impl Cache {
     fn put(
         &self,
         key: &Key<'_>,
+        kind: Kind,
         data: NewData<'_>,
         ttl: Option<Duration>,
         condition: impl FnOnce(&dyn Fn() -> bool) -> bool,
@@ -335,11 +337,11 @@ impl Cache {
         if !condition(&exists) {
             return Ok(false);
         }
-        if self.bound.eviction == Eviction::None && shard.is_full() && !exists() {
+        if self.refuses_more(&shard) && !exists() {
             return Err(InsertError::Full);
         }
         let effect = Effect::Set {
-            kind: Kind::String,
+            kind,
             data,
             expires,
         };
@@ -348,6 +350,11 @@ impl Cache {
         drop(replaced);
         self.keep_house(now, expires);
         Ok(true)
+    }
+
+    /// Whether no entry goes for a new one of this shard.
+    fn refuses_more(&self, shard: &Shard) -> bool {
+        self.bound.eviction == Eviction::None && shard.is_full()
     }
 
     /// Removes the entry of `key`; tells whether there was one. What another thread is loading for the key at this
@@ -455,6 +462,13 @@ impl Cache {
     fn now(&self) -> Millis {
         self.clock.now()
     }
+}
+
+/// The bytes of an entry that is a string.
+#[inline]
+fn string<'i, 'a>(item: Option<&'i Item<'a>>) -> Option<&'i Data<'a>> {
+    item.filter(|item| item.kind == Kind::String)
+        .map(|item| &item.data)
 }
 
 impl fmt::Debug for Cache {

@@ -3,6 +3,7 @@
 mod bounds;
 mod model;
 mod threads;
+mod values;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
