@@ -1,0 +1,108 @@
+//! NULL for every pointer of every function, made from the header: a status, and nothing written.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use crate::interface::{Prototype, prototypes};
+use crate::toolbox::{DIALECTS, Linked, compile, own, run};
+
+/// Parameters that may be NULL, by function; of all functions, by name.
+const OPTIONAL: [(&str, &str); 8] = [
+    ("antcache_cache_incr", "sum"),
+    ("antcache_cache_tick", "next_ms"),
+    ("antcache_cache_keys", "context"),
+    ("antcache_value_kind", "count"),
+    ("antcache_service_tick", "next_ms"),
+    ("antcache_client_incr", "sum"),
+    ("antcache_sharded_add", "name"),
+    ("", "argv_lens"),
+];
+
+fn may_be_null(function: &str, parameter: &str) -> bool {
+    let listed = OPTIONAL
+        .iter()
+        .any(|&(of, name)| name == parameter && (of.is_empty() || of == function));
+    let settings = parameter == "options" && !function.ends_with("_init");
+    listed || settings || parameter == "error"
+}
+
+/// A value that is right for a parameter, by what nulls.c has.
+fn good(function: &str, kind: &str, name: &str, place: usize) -> String {
+    match (kind, name) {
+        ("size_t", "size") => {
+            let of = function
+                .strip_suffix("_init")
+                .map_or("antcache_stats", |options| options);
+            format!("sizeof({of})")
+        }
+        // A pair of settings, and one of everything else.
+        ("size_t", "count") if function == "antcache_server_start" => "2".to_owned(),
+        ("size_t" | "uint64_t" | "int64_t" | "uint32_t", _) => "1".to_owned(),
+        ("const void *const *" | "const char *const *", _) => format!("({kind})words"),
+        ("const size_t *", _) => "lens".to_owned(),
+        ("const void *" | "void *", _) => "bytes".to_owned(),
+        ("const char *", _) => "\"127.0.0.1:1\"".to_owned(),
+        ("antcache_key_callback", _) => "stop".to_owned(),
+        (_, "options") => "NULL".to_owned(),
+        // What the function writes to must stay as it is.
+        (out, _) if out.ends_with("**") || is_result(function, name) => {
+            format!("({kind})(void *)scratch[{place}]")
+        }
+        (object, _) => {
+            let of = object.trim_start_matches("const ").trim_end_matches(" *");
+            of.trim_start_matches("antcache_").to_owned()
+        }
+    }
+}
+
+/// Whether a pointer is one to write through.
+fn is_result(function: &str, name: &str) -> bool {
+    let object = function.split('_').nth(1);
+    Some(name) != object
+}
+
+#[test]
+fn null_is_a_status_and_nothing_is_written() {
+    let mut calls = String::new();
+    let mut count = 0;
+    for Prototype {
+        returns,
+        name,
+        parameters,
+    } in prototypes()
+    {
+        if returns != "antcache_status" || name.ends_with("_free") {
+            continue;
+        }
+        for (null, (kind, parameter)) in parameters.iter().enumerate() {
+            let is_pointer = kind.ends_with('*') || kind == "antcache_key_callback";
+            if !is_pointer || may_be_null(&name, parameter) {
+                continue;
+            }
+            let arguments: Vec<String> = parameters
+                .iter()
+                .enumerate()
+                .map(|(place, (kind, parameter))| {
+                    if place == null {
+                        "NULL".to_owned()
+                    } else {
+                        good(&name, kind, parameter, place)
+                    }
+                })
+                .collect();
+            writeln!(calls, "REFUSED({name}({}));", arguments.join(", ")).unwrap();
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count} calls");
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    fs::write(scratch.join("nulls.inc"), calls).unwrap();
+    let include = format!("-I{}", scratch.display());
+    run(&compile(
+        &own("nulls"),
+        DIALECTS[0],
+        Linked::Shared,
+        &[&include],
+    ));
+}
