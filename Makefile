@@ -4,12 +4,13 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PYTHON := $(TARGET)/venv/bin/python
 
-.PHONY: help test test-rust test-models test-python test-module test-tools bench lint
+.PHONY: help test test-rust test-models test-python test-module test-tools bench lint install
 
 help:
 	@echo 'make test    install what the tests need, then run all of them'
 	@echo 'make lint    formatting, clippy and documentation, warnings denied'
 	@echo 'make bench   benchmarks: half an hour on an idle machine'
+	@echo 'make install PREFIX=/usr/local   libantcache for C: libraries, header, pkg-config'
 
 test: test-tools test-rust test-models test-python test-module
 
@@ -44,6 +45,7 @@ bench: test-tools
 	python3 scripts/measure.py keys
 	python3 scripts/measure.py idle
 	$(CARGO) run --release --package ant-cache-cli -- bench --suite full --out $(TARGET)/bench-results --update docs/PERFORMANCE.md
+	python3 scripts/c_bench.py
 
 lint:
 	$(CARGO) fmt --all --check
@@ -51,3 +53,10 @@ lint:
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --manifest-path examples/no_std/Cargo.toml --target-dir $(TARGET)/no_std --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+# The C library. With PROFILE=dev one that knows freed objects.
+PREFIX ?= /usr/local
+PROFILE ?= release
+install:
+	$(CARGO) build --package ant-cache-ffi --profile $(PROFILE) --locked
+	ffi/install.sh $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE)) $(PREFIX)

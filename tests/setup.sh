@@ -21,6 +21,11 @@ need nutcracker test -x /usr/sbin/nutcracker
 need haproxy test -x /usr/sbin/haproxy
 need systemd command -v systemd-analyze
 need netcat-openbsd command -v nc
+need gcc command -v gcc
+need g++ command -v g++
+need clang command -v clang++
+need valgrind command -v valgrind
+need pkg-config command -v pkg-config
 need python3-venv python3 -c 'import ensurepip, venv'
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -4,6 +4,7 @@ use core::ffi::c_char;
 use core::num::NonZeroUsize;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use ant_cache_core::service::Options;
 use ant_cache_core::settings::Settings as LiveSettings;
 use ant_cache_core::store::Store;
 use ant_cache_host::config::{self, Architecture, Runtime as RuntimeName, Settings};
+use ant_cache_host::persist::Persistence;
 use ant_cache_host::process::random_bits;
 use ant_cache_host::{Clock, Host, Listener, Listeners, Runtime, Shutdown};
 use ant_cache_runtime_smol as smol;
@@ -122,18 +124,43 @@ fn start(pairs: Vec<(&str, String)>) -> Result<antcache_server, Failure> {
         .find_map(Listener::address)
         .map_or(0, |address| address.port());
     let host = Arc::new(host(&settings, port));
+    host.service().set_stopper(stopper(&shutdown));
+    let persistence = settings.persistence.as_ref().map(|options| {
+        Persistence::open(options, host.service(), host.clock())
+            .map_err(|error| Failure::new(ANTCACHE_SYSTEM, error))
+    });
+    let persistence = persistence.transpose()?;
     let flag = shutdown.clone();
     // What the thread starts has its mask of signals.
     let _blocked = Blocked::all();
     let thread = thread::Builder::new()
         .name("ant-cache".to_owned())
-        .spawn(move || serve(&settings, host, listeners, flag))
+        .spawn(move || {
+            let served = serve(&settings, Arc::clone(&host), listeners, flag);
+            let closed =
+                persistence.map(|persistence| persistence.close(host.service().wants_final_save()));
+            let closed = closed.transpose().map_err(io::Error::other);
+            served.and(closed.map(|_| ()))
+        })
         .map_err(system)?;
     Ok(antcache_server {
         shutdown,
         port,
         thread: Mutex::new(Some(thread)),
     })
+}
+
+/// Stops the server when the command SHUTDOWN wakes it.
+fn stopper(shutdown: &Shutdown) -> Waker {
+    struct Stop(Shutdown);
+
+    impl Wake for Stop {
+        fn wake(self: Arc<Self>) {
+            self.0.trigger();
+        }
+    }
+
+    Arc::new(Stop(shutdown.clone())).into()
 }
 
 fn serve(
@@ -224,7 +251,7 @@ pub unsafe extern "C" fn antcache_server_port(
 
 /// Stops a server in good order and waits until it has: what was received is answered, for 5 seconds at most. A server
 /// that has stopped may be stopped again. ANTCACHE_SYSTEM where the server had ended because the system refused what it
-/// needs.
+/// needs, or not all changes are on the disk.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn antcache_server_stop(server: *mut antcache_server) -> antcache_status {
     // SAFETY: the conventions are those of `call`.

@@ -33,7 +33,7 @@ fn header() -> String {
 
 /// `const char *name` as its type and its name.
 fn declaration(text: &str) -> (String, String) {
-    let at = text.rfind(|c: char| c == ' ' || c == '*').unwrap() + 1;
+    let at = text.rfind([' ', '*']).unwrap() + 1;
     let kind = text[..at].trim_end().replace("struct ", "");
     (kind, text[at..].to_owned())
 }

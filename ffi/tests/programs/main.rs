@@ -1,5 +1,6 @@
 //! C programs, built against the library as it is installed, and run.
 
+mod docs;
 mod examples;
 mod interface;
 mod nulls;
