@@ -102,10 +102,12 @@ impl Status {
         (saves.answered >= ticket).then(|| saves.error.clone().map_or(Ok(()), Err))
     }
 
-    /// Says what the last snapshot is that was found at the start.
-    pub fn found_snapshot(&self, created: Millis, bytes: u64) {
+    /// Says what was found at the start: when the snapshot was begun and its bytes, and how many of all changes ever made
+    /// are in it.
+    pub fn found(&self, snapshot: Option<(Millis, u64)>, changes: u64) {
         let mut saves = self.saves.lock();
-        (saves.last, saves.bytes) = (created, bytes);
+        (saves.last, saves.bytes) = snapshot.unwrap_or_default();
+        saves.changes = changes;
     }
 
     /// Says that a snapshot begins; returns the number of requests that it answers.

@@ -133,9 +133,11 @@ impl Persistence {
         clock.not_before(found.latest);
         let status = service.store().journal().status();
         status.set_log_bytes(found.log_bytes);
-        if let Some((_, bytes, created)) = found.snapshot {
-            status.found_snapshot(created, bytes);
-        }
+        let changes = service.store().census().changes;
+        status.found(
+            found.snapshot.map(|(_, bytes, created)| (created, bytes)),
+            changes.saturating_sub(found.records),
+        );
         let log = Log::begin(
             Arc::clone(&files),
             names.clone(),

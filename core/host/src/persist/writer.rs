@@ -156,9 +156,23 @@ impl Writers {
     }
 }
 
+/// Says so where the log thread ends for a reason that nobody has thought of: without it nothing is written.
+struct Alive<'a>(&'a Journal);
+
+impl Drop for Alive<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let error = "the log's thread has panicked; restart the server";
+            self.0.status().broke(error.to_owned());
+            self.0.fail(Epoch(u64::MAX));
+        }
+    }
+}
+
 /// The log thread.
 fn write_log(shared: &Shared, mut log: Log, requests: &Receiver<Request>) -> io::Result<()> {
     let (journal, store) = (shared.journal(), shared.service.store());
+    let _alive = Alive(journal);
     loop {
         let mut wish = Wish::Policy;
         let mut answer = None;
