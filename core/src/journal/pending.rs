@@ -8,19 +8,24 @@ use super::Epoch;
 use super::record::{self, Record};
 use crate::Millis;
 use crate::buffer::Blob;
+use crate::prefetch::prefetch_write;
 use crate::store::{Effect, NewData};
 
 /// Records of one shard in the order in which they were made.
 #[derive(Debug, Default)]
+#[repr(C)] // What every change writes comes first.
 pub struct Parcel {
     bytes: Vec<u8>,
+    /// The epoch that the last record belongs to, of which there is one at least if there is any.
+    last: Part,
     /// Large values, which are not copied: each belongs between the bytes before this offset and those from it on.
     blobs: Vec<(usize, Blob)>,
-    parts: Vec<Part>,
+    /// The epochs before it.
+    earlier: Vec<Part>,
 }
 
 /// The records of one epoch in a [`Parcel`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Part {
     /// The epoch.
     pub epoch: Epoch,
@@ -38,13 +43,14 @@ impl Parcel {
     /// Whether nothing is recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.last.count == 0
     }
 
     /// The epochs, each with the pieces that its records consist of, one behind the other.
     pub fn parts(&self) -> impl Iterator<Item = (&Part, Pieces<'_>)> {
         let (mut start, mut first) = (0, 0);
-        self.parts.iter().map(move |part| {
+        let last = (!self.is_empty()).then_some(&self.last);
+        self.earlier.iter().chain(last).map(move |part| {
             let pieces = Pieces {
                 bytes: &self.bytes[..part.end],
                 at: start,
@@ -58,7 +64,8 @@ impl Parcel {
     /// Empties it for another use. Memory is kept up to `most` bytes.
     pub fn clear(&mut self, most: usize) {
         self.blobs.clear();
-        self.parts.clear();
+        self.earlier.clear();
+        self.last = Part::default();
         self.bytes.clear();
         self.bytes.shrink_to(most);
     }
@@ -120,6 +127,7 @@ impl<'a> Iterator for Pieces<'a> {
 
 /// What a shard keeps while changes are recorded.
 #[derive(Debug)]
+#[repr(C)] // What every change writes comes first.
 pub(crate) struct Pending {
     /// Whether the journal knows that there may be something here.
     pub(crate) marked: bool,
@@ -127,10 +135,10 @@ pub(crate) struct Pending {
     pub(crate) stamp: Epoch,
     /// The epoch of the last record.
     pub(crate) last: Epoch,
-    parcel: Parcel,
     /// Bytes of the parcel, of which so many were added to the sum of all shards.
     bytes: usize,
     told: usize,
+    parcel: Parcel,
     sum: Arc<AtomicU64>,
 }
 
@@ -149,6 +157,14 @@ impl Pending {
             told: 0,
             sum,
         }
+    }
+
+    /// Asks for what a change writes.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        let here = core::ptr::from_ref(self).addr();
+        prefetch_write(here);
+        prefetch_write(here + 64);
     }
 
     /// Takes what was recorded, and leaves `empty` in its place.
@@ -204,7 +220,8 @@ impl Pending {
         let Parcel {
             bytes,
             blobs,
-            parts,
+            last: part,
+            earlier,
         } = &mut self.parcel;
         let before = bytes.len();
         match blob {
@@ -222,25 +239,20 @@ impl Pending {
             self.sum.fetch_add(more as u64, Relaxed);
         }
         self.last = self.stamp;
-        let fresh = match parts.last() {
-            Some(part) => part.epoch != self.stamp,
-            None => true,
-        };
-        if fresh {
-            parts.push(Part {
+        if part.epoch != self.stamp {
+            if part.count > 0 {
+                earlier.push(*part);
+            }
+            *part = Part {
                 epoch: self.stamp,
-                count: 0,
                 moments: [now; 2],
-                end: 0,
-                blobs: 0,
-            });
+                ..Part::default()
+            };
         }
-        if let Some(part) = parts.last_mut() {
-            part.count += 1;
-            part.end = bytes.len();
-            part.blobs = blobs.len();
-            part.moments[0] = part.moments[0].min(now);
-            part.moments[1] = part.moments[1].max(now);
-        }
+        part.count += 1;
+        part.end = bytes.len();
+        part.blobs = blobs.len();
+        part.moments[0] = part.moments[0].min(now);
+        part.moments[1] = part.moments[1].max(now);
     }
 }

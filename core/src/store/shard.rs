@@ -218,6 +218,9 @@ impl Shard {
         if let Some(handle) = self.index.guess(hash) {
             self.log.prefetch(handle);
         }
+        if let Some(pending) = &self.pending {
+            pending.prefetch();
+        }
     }
 
     #[inline]

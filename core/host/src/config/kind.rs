@@ -524,7 +524,7 @@ choice! {
     Fsync, "WHEN" {
         /// Before a change is answered.
         Always = "always",
-        /// Once in an interval: so much may be lost in a crash of the machine, and nothing in one of the server.
+        /// Once in an interval: so much may be lost in a crash of the machine, and 20 ms in one of the server.
         Interval = "interval" | "everysec",
         /// When the kernel likes.
         Never = "never" | "no",
