@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ant_cache_runtime_std::client::{Address, Client, ClientOptions};
 
+use proptest::prelude::*;
+
 use super::*;
 
 const LIMITS: Limits = Limits {
@@ -254,7 +256,7 @@ fn what_is_no_file_or_a_damaged_one_is_named() {
         "byte 16: the file ends in the middle"
     );
     let mut wrong = file(9, b"\x00\x01a\x01b");
-    wrong[10] ^= 3;
+    wrong[13] ^= 3;
     assert!(
         error(&wrong).starts_with("byte 23: the checksum is wrong: "),
         "{}",
@@ -504,6 +506,29 @@ fn damage_is_noticed_wherever_it_is() {
         if bit / 8 < crc {
             flipped[crc..].fill(0);
             let _ = read(&flipped, LIMITS);
+        }
+    }
+}
+
+/// Bytes that are often opcodes, types and lengths.
+fn likely() -> impl Strategy<Value = u8> {
+    prop_oneof![
+        0..26_u8,
+        0xc0..0xc4_u8,
+        0x80..0x82_u8,
+        244..=255_u8,
+        any::<u8>()
+    ]
+}
+
+proptest! {
+    /// Whatever stands behind the head: the reader ends, with an error or without, and not beyond the end.
+    #[test]
+    fn garbage_does_no_harm(body in proptest::collection::vec(likely(), 0..200)) {
+        let bytes = [&b"REDIS0012"[..], &body].concat();
+        match read(&bytes, LIMITS) {
+            Ok((_, end)) => prop_assert!(!end.checksum),
+            Err(error) => prop_assert!(error.offset <= bytes.len() as u64),
         }
     }
 }
