@@ -181,6 +181,10 @@ enum antcache_status
    */
   ANTCACHE_CLOSED = -24,
   /**
+   * The file is no snapshot, or not whole.
+   */
+  ANTCACHE_DAMAGED = -25,
+  /**
    * No connection could be made.
    */
   ANTCACHE_CONNECT = -30,
@@ -532,6 +536,27 @@ typedef struct antcache_stats {
 } antcache_stats;
 
 /**
+ * The particulars of a failure, in memory of the caller. Written only where a call fails, never freed, and of this size
+ * for ever. Functions that take one accept NULL from who does not want to know.
+ */
+typedef struct antcache_error {
+  /**
+   * What the call returned.
+   */
+  antcache_status status;
+  /**
+   * The server that the request went to, such as "127.0.0.1:8890"; empty where it concerns none. Ends with NUL, cut
+   * where it is longer.
+   */
+  char node[124];
+  /**
+   * What went wrong, one line of text for people, with the server and the command. Of ANTCACHE_SERVER_ERROR it is the
+   * server's own words, which begin with a code in capitals. Ends with NUL, cut where it is longer.
+   */
+  char message[384];
+} antcache_error;
+
+/**
  * How a service is made. Begin with antcache_service_options_init; 0 is the default in every field.
  */
 typedef struct antcache_service_options {
@@ -590,27 +615,6 @@ typedef struct antcache_wants {
    */
   uint64_t deadline_ms;
 } antcache_wants;
-
-/**
- * The particulars of a failure, in memory of the caller. Written only where a call fails, never freed, and of this size
- * for ever. Functions that take one accept NULL from who does not want to know.
- */
-typedef struct antcache_error {
-  /**
-   * What the call returned.
-   */
-  antcache_status status;
-  /**
-   * The server that the request went to, such as "127.0.0.1:8890"; empty where it concerns none. Ends with NUL, cut
-   * where it is longer.
-   */
-  char node[124];
-  /**
-   * What went wrong, one line of text for people, with the server and the command. Of ANTCACHE_SERVER_ERROR it is the
-   * server's own words, which begin with a code in capitals. Ends with NUL, cut where it is longer.
-   */
-  char message[384];
-} antcache_error;
 
 /**
  * A reply, and each of its elements. All of it belongs to the reply that a function wrote, which antcache_reply_free
@@ -911,6 +915,25 @@ antcache_status antcache_cache_tick(struct antcache_cache *cache,
                                     uint64_t *next_ms);
 
 /**
+ * Saves all entries to the file at `path`, while other threads use the cache. It is written beside it, as `path` and ".new",
+ * and takes its place once it is whole and on the disk. Times to live are saved as moments of the cache's clock.
+ * ANTCACHE_SYSTEM, and the error says why; the old file stays then. `error` may be NULL.
+ */
+antcache_status antcache_cache_save(const struct antcache_cache *cache,
+                                    const char *path,
+                                    struct antcache_error *error);
+
+/**
+ * Puts all entries of a file that antcache_cache_save wrote into a cache, in the place of what their keys had; what has
+ * ended since stays out. The file is checked to its end before the first is put in. ANTCACHE_SYSTEM where it cannot be
+ * read, ANTCACHE_DAMAGED where it is none, or not whole; ANTCACHE_FULL, after which what was put in stays. `error` may be
+ * NULL.
+ */
+antcache_status antcache_cache_load(struct antcache_cache *cache,
+                                    const char *path,
+                                    struct antcache_error *error);
+
+/**
  * Stores an array of `count` byte strings under a key; `elements` has their addresses, `element_lens` their lengths.
  * At most ANTCACHE_MAX_COUNT, and ANTCACHE_MAX_VALUE bytes in all. Otherwise as antcache_cache_set.
  */
@@ -1078,7 +1101,7 @@ antcache_status antcache_server_port(const struct antcache_server *server, uint1
 /**
  * Stops a server in good order and waits until it has: what was received is answered, for 5 seconds at most. A server
  * that has stopped may be stopped again. ANTCACHE_SYSTEM where the server had ended because the system refused what it
- * needs.
+ * needs, or not all changes are on the disk.
  */
 antcache_status antcache_server_stop(struct antcache_server *server);
 

@@ -1,13 +1,17 @@
 //! The embedded cache.
 
-use core::ffi::c_void;
+use core::ffi::{c_char, c_void};
 use core::time::Duration;
+use std::path::Path;
 
 use ant_cache_core::cache::{Bytes, IncrementError, Insert, InsertError, Read, Ttl};
 use ant_cache_core::{Cache, Eviction};
+use ant_cache_host::persist::Fault;
+use ant_cache_host::persist::cache::{self as file, LoadError};
 
 use crate::boundary::{Outcome, guarded};
 use crate::clock::{CClock, antcache_clock};
+use crate::error::{self, Failure, antcache_error};
 use crate::handle::{self, Object};
 use crate::memory::{self, Out};
 use crate::options::{self, Settings};
@@ -569,6 +573,54 @@ pub unsafe extern "C" fn antcache_cache_tick(
             to.write(next.map_or(u64::MAX, millis));
         }
         Ok(ANTCACHE_OK)
+    };
+    // SAFETY: the conventions are those of `call`.
+    unsafe { handle::call(cache, body) }
+}
+
+/// Saves all entries to the file at `path`, while other threads use the cache. It is written beside it, as `path` and ".new",
+/// and takes its place once it is whole and on the disk. Times to live are saved as moments of the cache's clock.
+/// ANTCACHE_SYSTEM, and the error says why; the old file stays then. `error` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn antcache_cache_save(
+    cache: *const antcache_cache,
+    path: *const c_char,
+    error: *mut antcache_error,
+) -> antcache_status {
+    let body = |cache: &antcache_cache| {
+        // SAFETY: the conventions are those of `place` and `text`.
+        let (report, path) = unsafe { (error::place(error)?, memory::text(path)?) };
+        let saved = file::save(&cache.cache, Path::new(path)).map_err(|error| {
+            Failure::new(ANTCACHE_SYSTEM, format_args!("cannot save {path}: {error}"))
+        });
+        error::tell(saved.map(|_| ANTCACHE_OK), report)
+    };
+    // SAFETY: the conventions are those of `call`.
+    unsafe { handle::call(cache, body) }
+}
+
+/// Puts all entries of a file that antcache_cache_save wrote into a cache, in the place of what their keys had; what has
+/// ended since stays out. The file is checked to its end before the first is put in. ANTCACHE_SYSTEM where it cannot be
+/// read, ANTCACHE_DAMAGED where it is none, or not whole; ANTCACHE_FULL, after which what was put in stays. `error` may be
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn antcache_cache_load(
+    cache: *mut antcache_cache,
+    path: *const c_char,
+    error: *mut antcache_error,
+) -> antcache_status {
+    let body = |cache: &antcache_cache| {
+        // SAFETY: the conventions are those of `place` and `text`.
+        let (report, path) = unsafe { (error::place(error)?, memory::text(path)?) };
+        let loaded = file::load(&cache.cache, Path::new(path)).map_err(|error| {
+            let status = match &error {
+                LoadError::Fault(Fault::Read(_)) => ANTCACHE_SYSTEM,
+                LoadError::Fault(Fault::Damaged { .. }) => ANTCACHE_DAMAGED,
+                LoadError::Refused(error) => refused(*error),
+            };
+            Failure::new(status, format_args!("cannot load {path}: {error}"))
+        });
+        error::tell(loaded.map(|_| ANTCACHE_OK), report)
     };
     // SAFETY: the conventions are those of `call`.
     unsafe { handle::call(cache, body) }

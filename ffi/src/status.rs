@@ -58,6 +58,8 @@ pub enum antcache_status {
     ANTCACHE_REFUSED = -23,
     /// The session or server has ended.
     ANTCACHE_CLOSED = -24,
+    /// The file is no snapshot, or not whole.
+    ANTCACHE_DAMAGED = -25,
 
     /// No connection could be made.
     ANTCACHE_CONNECT = -30,
@@ -78,7 +80,7 @@ pub enum antcache_status {
 use antcache_status::*;
 
 impl antcache_status {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 32] = [
         ANTCACHE_OK,
         ANTCACHE_NOT_FOUND,
         ANTCACHE_NOT_STORED,
@@ -103,6 +105,7 @@ impl antcache_status {
         ANTCACHE_LISTEN,
         ANTCACHE_REFUSED,
         ANTCACHE_CLOSED,
+        ANTCACHE_DAMAGED,
         ANTCACHE_CONNECT,
         ANTCACHE_LOST,
         ANTCACHE_TIMEOUT,
@@ -138,6 +141,7 @@ impl antcache_status {
             ANTCACHE_LISTEN => c"cannot listen on the address",
             ANTCACHE_REFUSED => c"too many connections",
             ANTCACHE_CLOSED => c"it has ended",
+            ANTCACHE_DAMAGED => c"the file is damaged",
             ANTCACHE_CONNECT => c"cannot connect",
             ANTCACHE_LOST => c"the connection was lost",
             ANTCACHE_TIMEOUT => c"no answer in time",

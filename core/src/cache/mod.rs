@@ -85,6 +85,7 @@ mod flight;
 mod insert;
 mod iter;
 mod load;
+mod snapshot;
 mod value;
 
 use alloc::borrow::Cow;

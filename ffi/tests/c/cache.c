@@ -1,5 +1,6 @@
 /* The embedded cache: every function, as it should be used. */
 #include "check.h"
+#include <unistd.h>
 
 static uint64_t now = 1000;
 
@@ -189,6 +190,29 @@ static void bounds(void) {
     OK(antcache_cache_free(cache));
 }
 
+static void files(antcache_cache *cache) {
+    char path[] = "/tmp/antcache-XXXXXX";
+    antcache_cache *loaded;
+    antcache_error error;
+    char buffer[8];
+    size_t len;
+    int file = mkstemp(path);
+    HOLDS(file >= 0 && close(file) == 0);
+    OK(antcache_cache_new(NULL, &loaded));
+    IS(ANTCACHE_DAMAGED, antcache_cache_load(loaded, path, &error));
+    HOLDS(strstr(error.message, path) != NULL);
+    OK(antcache_cache_set(cache, B("saved"), B("value"), 0, 0));
+    OK(antcache_cache_save(cache, path, &error));
+    OK(antcache_cache_load(loaded, path, &error));
+    OK(antcache_cache_get(loaded, B("saved"), buffer, sizeof buffer, &len));
+    HOLDS(SAME(buffer, len, "value"));
+    HOLDS(unlink(path) == 0);
+    IS(ANTCACHE_SYSTEM, antcache_cache_load(loaded, path, &error));
+    IS(ANTCACHE_SYSTEM, antcache_cache_save(loaded, "/none/file", &error));
+    HOLDS(strncmp(error.message, "cannot save /none/file: ", 24) == 0);
+    OK(antcache_cache_free(loaded));
+}
+
 int main(void) {
     antcache_cache_options options;
     antcache_cache *cache;
@@ -202,6 +226,7 @@ int main(void) {
     kinds(cache);
     time_and_numbers(cache);
     walks_and_numbers(cache);
+    files(cache);
     OK(antcache_cache_free(cache));
     bounds();
     OK(antcache_cache_new(NULL, &cache));

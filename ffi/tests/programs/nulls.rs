@@ -44,22 +44,24 @@ fn good(function: &str, kind: &str, name: &str, place: usize) -> String {
         ("const void *" | "void *", _) => "bytes".to_owned(),
         ("const char *", _) => "\"127.0.0.1:1\"".to_owned(),
         ("antcache_key_callback", _) => "stop".to_owned(),
-        (_, "options") => "NULL".to_owned(),
-        // What the function writes to must stay as it is.
-        (out, _) if out.ends_with("**") || is_result(function, name) => {
+        // An error is filled in where a call fails.
+        (_, "options" | "error") => "NULL".to_owned(),
+        _ => object(kind).unwrap_or_else(|| {
+            // What the function writes to must stay as it is.
             format!("({kind})(void *)scratch[{place}]")
-        }
-        (object, _) => {
-            let of = object.trim_start_matches("const ").trim_end_matches(" *");
-            of.trim_start_matches("antcache_").to_owned()
-        }
+        }),
     }
 }
 
-/// Whether a pointer is one to write through.
-fn is_result(function: &str, name: &str) -> bool {
-    let object = function.split('_').nth(1);
-    Some(name) != object
+/// The object of nulls.c that a pointer is to, by its type.
+fn object(kind: &str) -> Option<String> {
+    let of = kind.trim_start_matches("const ").strip_suffix(" *")?;
+    let of = of.strip_prefix("antcache_")?;
+    let objects = "cache value service session server client pool sharded";
+    objects
+        .split(' ')
+        .any(|object| object == of)
+        .then(|| of.to_owned())
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! when somebody asks for one, when its interval has passed, or when the log has outgrown the data. A snapshot begins
 //! with a new segment of the log, and once it is complete, older segments go.
 
+pub mod cache;
 mod files;
 mod log;
 mod names;
