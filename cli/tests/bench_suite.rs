@@ -98,6 +98,8 @@ fn a_full_suite_measures_every_part_and_writes_a_page_that_needs_nothing_else() 
     );
     assert!(!page.contains("src=") && !page.contains("@import") && !page.contains("url("));
     assert!(page.contains("Measured in a hurry"));
+    assert!(page.contains("<dt>Machine</dt>") && page.contains("<dt>Rounds</dt>"));
+    assert!(!page.contains("Measured otherwise"));
     for part in PARTS {
         assert!(page.contains(&format!("<h2 id=\"{part}\">")), "{part}");
         let file = fs::read(out.join(format!("{part}.json"))).unwrap();
@@ -151,6 +153,7 @@ fn a_part_is_measured_again_and_the_others_stay() {
     assert_eq!(fs::read(folder.join("architectures.json")).unwrap(), first);
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("id=\"architectures\"") && page.contains("id=\"extreme\""));
+    assert!(!page.contains("Measured otherwise"));
     let part: Value = serde_json::from_slice(&first).unwrap();
     assert_eq!(part["conditions"]["rounds"], 2);
     let targets = part["targets"].as_array().unwrap();

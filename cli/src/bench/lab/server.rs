@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -224,7 +224,7 @@ impl Server {
     fn failure(&mut self) -> String {
         // It is about to end by itself, or never will.
         self.stop();
-        format!("{} does not start: {}", self.name, self.log.last_line())
+        format!("{} does not start: {}", self.name, self.log.reason())
     }
 
     pub(in crate::bench) fn pid(&self) -> u32 {
@@ -296,20 +296,36 @@ impl Log {
             .map_or_else(|_| Stdio::null(), Stdio::from)
     }
 
-    fn last_line(&self) -> String {
-        last_line(&self.path)
+    fn reason(&self) -> String {
+        reason(&String::from_utf8_lossy(
+            &fs::read(&self.path).unwrap_or_default(),
+        ))
     }
 }
 
-fn last_line(path: &Path) -> String {
-    let text = fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let line = text.lines().rfind(|line| !line.trim().is_empty());
-    line.unwrap_or("it says nothing").trim().to_owned()
+/// Of what a server said before it ended, the line that tells why: the first that says so, else the last.
+fn reason(log: &str) -> String {
+    let mut lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
+    let last = lines.clone().next_back();
+    let error = lines.find(|line| line.to_ascii_lowercase().contains("error"));
+    error.or(last).unwrap_or("it says nothing").to_owned()
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_server_does_not_start() {
+        let unknown = "error: unexpected argument '--dir' found\n\nUsage: x\n\nFor more information, try '--help'.\n";
+        assert_eq!(reason(unknown), "error: unexpected argument '--dir' found");
+        assert_eq!(reason("starting\nno memory left\n\n"), "no memory left");
+        assert_eq!(reason(""), "it says nothing");
     }
 }

@@ -2,9 +2,9 @@
 
 use core::fmt::Write;
 
-use super::escape;
 use super::plot::svg;
-use crate::bench::suite::{Part, Table, Target};
+use super::{day, escape};
+use crate::bench::suite::{Conditions, Part, Table, Target};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#ddd;--soft:#666;--met:#0a7d33;--missed:#c0261c}\
@@ -27,13 +27,13 @@ pub(in crate::bench) fn page(title: &str, parts: &[Part]) -> String {
     head(parts, &mut out);
     targets(parts, &mut out);
     for part in parts {
-        section(part, &mut out);
+        section(part, &parts[0].conditions, &mut out);
     }
     out.push_str("</body>\n</html>\n");
     out
 }
 
-/// Where and how it was measured. Parts that were measured elsewhere or otherwise say so themselves.
+/// Where and how it was measured. Parts that were measured otherwise say so themselves.
 fn head(parts: &[Part], out: &mut String) {
     let Some(first) = parts.first().map(|part| &part.conditions) else {
         return;
@@ -41,7 +41,9 @@ fn head(parts: &[Part], out: &mut String) {
     let programs = first.programs.join("; ");
     let rounds = format!("{} a measurement, servers in turn", first.rounds);
     let load = format!("{:.1} processes on average before it began", first.load);
+    let day = day(first.when);
     let facts = [
+        ("Measured", &day),
         ("Machine", &first.machine),
         ("Cores", &first.cores),
         ("Programs", &programs),
@@ -95,7 +97,7 @@ fn targets(parts: &[Part], out: &mut String) {
     out.push_str("</table>\n");
 }
 
-fn section(part: &Part, out: &mut String) {
+fn section(part: &Part, usual: &Conditions, out: &mut String) {
     let _ = writeln!(
         out,
         "<h2 id=\"{}\">{}</h2>\n<p class=\"about\">{}</p>",
@@ -103,6 +105,32 @@ fn section(part: &Part, out: &mut String) {
         escape(&part.title),
         escape(&part.about)
     );
+    let own = &part.conditions;
+    let same = (
+        &own.machine,
+        &own.cores,
+        &own.programs,
+        own.rounds,
+        own.quick,
+    ) == (
+        &usual.machine,
+        &usual.cores,
+        &usual.programs,
+        usual.rounds,
+        usual.quick,
+    );
+    if !same || day(own.when) != day(usual.when) {
+        let _ = writeln!(
+            out,
+            "<p class=\"note\">Measured otherwise: {}; {}; {}; {}; {} rounds{}.</p>",
+            day(own.when),
+            escape(&own.machine),
+            escape(&own.cores),
+            escape(&own.programs.join(", ")),
+            own.rounds,
+            if own.quick { ", in a hurry" } else { "" }
+        );
+    }
     for each in &part.tables {
         table(each, out);
     }

@@ -5,6 +5,7 @@
 
 use core::fmt::Write;
 
+use super::day;
 use crate::bench::suite::{Conditions, Part, Table, Target};
 
 const BEGIN: &str = "<!-- measured ";
@@ -71,7 +72,11 @@ fn target_list(parts: &[Part]) -> String {
     let machine = parts.first().map_or(String::new(), |part| {
         let conditions = &part.conditions;
         let programs = conditions.programs.join("; ");
-        format!("\nMachine: {}. Programs: {programs}.\n", conditions.machine)
+        format!(
+            "\nMachine: {}. Programs: {programs}. Measured on {}.\n",
+            conditions.machine,
+            day(conditions.when)
+        )
     });
     format!("{machine}\n{}\n", rows(&table))
 }
