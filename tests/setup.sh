@@ -27,6 +27,11 @@ need clang command -v clang++
 need valgrind command -v valgrind
 need pkg-config command -v pkg-config
 need python3-venv python3 -c 'import ensurepip, venv'
+# Tests that want these say so and are skipped where they cannot be had.
+if [ "$(id -u)" -eq 0 ]; then
+  need chromium command -v chromium
+  need tmux command -v tmux
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
   mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)

@@ -11,6 +11,8 @@ mod load;
 mod seconds;
 mod serve;
 mod shell;
+mod stats;
+mod top;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,10 @@ enum Command {
     Serve(serve::Args),
     /// Talk to a server: an interactive shell, or one command and its reply.
     Cli(shell::Args),
+    /// Print what a server tells of itself, as a table or JSON.
+    Stats(stats::Args),
+    /// Show a server's figures, live.
+    Top(top::Args),
     /// Measure a server under load.
     Bench(Box<bench::Args>),
     /// Fill a server with the keys of a Redis snapshot (RDB).
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(args),
         Command::Cli(args) => shell::run(args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Load(args) => load::run(&args),

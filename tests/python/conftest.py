@@ -10,6 +10,7 @@ import pytest
 
 def pytest_addoption(parser):
     parser.addoption("--server", required=True, type=pathlib.Path, help="the program under test")
+    parser.addoption("--picture", help="file for a picture of the metrics page")
 
 
 class Server:

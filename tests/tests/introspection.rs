@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use ant_cache_core::facts::Section;
 use ant_cache_core::service::Options;
-use ant_cache_core::stats::METRICS;
+use ant_cache_core::stats::{METRICS, Metric};
 use ant_cache_tests::Peer;
 
 thread_local! {
@@ -255,11 +255,37 @@ fn metrics_and_info_agree() {
     let hosts = ["used_memory_rss", "used_cpu_sys", "used_cpu_user"];
     for metric in METRICS {
         let pools = metric.section == Section::Antcache && metric.field != "keys";
+        let disk = metric.section == Section::Persistence;
         let told = fields.iter().any(|(name, _)| *name == metric.field);
         assert!(
-            told || pools || hosts.contains(&metric.field),
+            told || pools || disk || hosts.contains(&metric.field),
             "INFO does not tell {}",
             metric.field
         );
     }
+}
+
+#[test]
+fn the_page_has_every_metric() {
+    const PAGE: &str = include_str!("../../docs/METRICS.md");
+    let row = |metric: &Metric| {
+        let Metric {
+            name, field, help, ..
+        } = metric;
+        format!("| `{name}` | {} | `{field}` | {help} |", metric.kind.name())
+    };
+    let rows: Vec<_> = METRICS.iter().map(row).collect();
+    let found: Vec<_> = PAGE
+        .lines()
+        .skip_while(|line| *line != "<!-- metrics -->")
+        .skip(3)
+        .take_while(|line| *line != "<!-- end -->")
+        .collect();
+    let rows: Vec<_> = rows.iter().map(String::as_str).collect();
+    assert_eq!(
+        found,
+        rows,
+        "docs/METRICS.md must hold exactly these rows:\n{}",
+        rows.join("\n")
+    );
 }

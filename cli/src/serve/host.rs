@@ -1,5 +1,6 @@
 //! The host of a server that runs with certain settings.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,16 @@ use ant_cache_host::{Clock, Host, Listener, Listeners, Stream};
 use crate::allocator;
 
 /// Makes the service and its host.
-pub(super) fn host(settings: &Settings, listeners: &Listeners) -> Arc<Host> {
+pub(super) fn host(
+    settings: &Settings,
+    listeners: &Listeners,
+    metrics: Option<SocketAddr>,
+) -> Arc<Host> {
     let options = Options {
         seed: random_bits(),
         shards: settings.max_memory.map_or(Store::SHARDS, Store::shards_for),
         settings: live(settings),
-        facts: facts(settings, port(listeners)),
+        facts: facts(settings, port(listeners), metrics),
         fixed: fixed(settings, port(listeners)),
         gauges: Some(Arc::new(AllocatorGauges)),
         ..Options::default()
@@ -85,19 +90,22 @@ fn millis(timeout: Option<Duration>) -> u64 {
 }
 
 /// What INFO tells of this program and its settings.
-fn facts(settings: &Settings, port: u16) -> Vec<Fact> {
+fn facts(settings: &Settings, port: u16, metrics: Option<SocketAddr>) -> Vec<Fact> {
     let program = std::env::current_exe().unwrap_or_default();
     let config = settings.config_file.as_deref().unwrap_or(Path::new(""));
     // A relative path means nothing to whoever asks. The empty one stays empty.
     let config = std::path::absolute(config).unwrap_or_default();
-    vec![
+    let metrics = metrics.map(|address| Fact::new(Section::Server, "metrics_address", address));
+    let mut facts = vec![
         Fact::new(Section::Server, "tcp_port", port),
         Fact::new(Section::Server, "executable", program.display()),
         Fact::new(Section::Server, "config_file", config.display()),
         Fact::new(Section::Memory, "mem_allocator", allocator::name()),
         Fact::new(Section::Antcache, "runtime", settings.runtime),
         Fact::new(Section::Antcache, "architecture", settings.architecture),
-    ]
+    ];
+    facts.extend(metrics);
+    facts
 }
 
 /// What Redis calls it.

@@ -53,8 +53,13 @@ fn start(args: Args) -> Result<(), String> {
     let shutdown = Shutdown::new().map_err(|error| format!("cannot start: {error}"))?;
     signals::trigger(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
     let metrics = metrics::listen(&settings)?;
-    let host = host::host(&settings, &listeners);
+    let address = metrics.as_ref().map(metrics::Listening::address);
+    let host = host::host(&settings, &listeners, address);
     host.service().set_stopper(stopper(&shutdown));
+    let metrics = metrics
+        .map(|metrics| metrics.serve(&settings, &host, &shutdown))
+        .transpose()
+        .map_err(|error| format!("cannot start: {error}"))?;
     let persistence = match &settings.persistence {
         Some(options) => Some(
             Persistence::open(options, host.service(), host.clock())
@@ -62,10 +67,9 @@ fn start(args: Args) -> Result<(), String> {
         ),
         None => None,
     };
-    let metrics = metrics.map(|metrics| metrics.serve(&settings, &host, &shutdown));
-    let _metrics = metrics
-        .transpose()
-        .map_err(|error| format!("cannot start: {error}"))?;
+    if let Some(metrics) = &metrics {
+        metrics.set_ready();
+    }
     let served = serve(&settings, Arc::clone(&host), listeners, shutdown)
         .map_err(|error| format!("cannot serve: {error}"));
     if let Some(persistence) = persistence {

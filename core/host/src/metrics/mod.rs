@@ -10,6 +10,7 @@ mod prometheus;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown as Direction, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -56,17 +57,22 @@ impl MetricsListener {
     }
 
     /// Answers requests in a thread of its own until what is returned is dropped. `password`: whether figures are shown
-    /// only to who knows the server's password. `stopping` makes the server tell that it is not ready.
+    /// only to who knows the server's password. The server tells that it is not ready before [`Metrics::set_ready`], and
+    /// once `stopping` is triggered.
     ///
     /// # Errors
     /// The system has no thread or descriptors left.
     pub fn serve(self, host: Arc<Host>, password: bool, stopping: Shutdown) -> io::Result<Metrics> {
         let end = Shutdown::new()?;
+        let ready = Arc::<AtomicBool>::default();
         let desk = Desk {
             listener: self.0,
             host,
             password,
-            stopping,
+            state: State {
+                ready: Arc::clone(&ready),
+                stopping,
+            },
             visitors: Vec::new(),
         };
         let thread = thread::Builder::new()
@@ -78,6 +84,7 @@ impl MetricsListener {
             })?;
         Ok(Metrics {
             end,
+            ready,
             thread: Some(thread),
         })
     }
@@ -87,7 +94,15 @@ impl MetricsListener {
 #[derive(Debug)]
 pub struct Metrics {
     end: Shutdown,
+    ready: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl Metrics {
+    /// Says that the server has loaded what it had on disk, and serves.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Relaxed);
+    }
 }
 
 impl Drop for Metrics {
@@ -103,8 +118,14 @@ struct Desk {
     listener: TcpListener,
     host: Arc<Host>,
     password: bool,
-    stopping: Shutdown,
+    state: State,
     visitors: Vec<Visitor>,
+}
+
+/// Whether the server serves.
+struct State {
+    ready: Arc<AtomicBool>,
+    stopping: Shutdown,
 }
 
 impl Desk {
@@ -137,9 +158,9 @@ impl Desk {
             let ready: Vec<bool> = watched.iter().map(|fd| !fd.revents().is_empty()).collect();
             drop(watched);
             let mut ready = ready.into_iter().skip(1);
-            let (host, password, stopping) = (&self.host, self.password, &self.stopping);
+            let (host, password, state) = (&self.host, self.password, &self.state);
             self.visitors.retain_mut(|visitor| {
-                !ready.next().unwrap_or(false) || visitor.go_on(host, password, stopping)
+                !ready.next().unwrap_or(false) || visitor.go_on(host, password, state)
             });
             if ready.next().unwrap_or(false) {
                 pause = self.admit();
@@ -207,14 +228,14 @@ impl Visitor {
     }
 
     /// Does what can be done now; false at the end.
-    fn go_on(&mut self, host: &Host, password: bool, stopping: &Shutdown) -> bool {
-        match self.step(host, password, stopping) {
+    fn go_on(&mut self, host: &Host, password: bool, state: &State) -> bool {
+        match self.step(host, password, state) {
             Ok(more) => more,
             Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
         }
     }
 
-    fn step(&mut self, host: &Host, password: bool, stopping: &Shutdown) -> io::Result<bool> {
+    fn step(&mut self, host: &Host, password: bool, state: &State) -> io::Result<bool> {
         if self.told {
             return Ok(self.stream.read(&mut [0; 1024])? > 0);
         }
@@ -229,9 +250,7 @@ impl Visitor {
             let (answer, bodiless) =
                 match http::read(&self.head, &host.service().settings, password) {
                     Asked::More => return Ok(true),
-                    Asked::For { resource, bodiless } => {
-                        (answer(resource, host, stopping), bodiless)
-                    }
+                    Asked::For { resource, bodiless } => (answer(resource, host, state), bodiless),
                     Asked::Refused(answer) => (answer, false),
                 };
             self.reply = Some((answer.encode(bodiless), 0));
@@ -247,14 +266,15 @@ impl Visitor {
     }
 }
 
-fn answer(resource: Resource, host: &Host, stopping: &Shutdown) -> Answer {
+fn answer(resource: Resource, host: &Host, state: &State) -> Answer {
     match resource {
         Resource::Page => Answer::page(),
         Resource::Metrics => Answer::metrics(prometheus::render(
             &host.service().report(host.clock().now()),
         )),
         Resource::Health => Answer::ok("ok"),
-        Resource::Readiness if stopping.is_triggered() => Answer::unavailable("stopping"),
+        Resource::Readiness if state.stopping.is_triggered() => Answer::unavailable("stopping"),
+        Resource::Readiness if !state.ready.load(Relaxed) => Answer::unavailable("loading"),
         Resource::Readiness => Answer::ok("ready"),
     }
 }

@@ -9,7 +9,7 @@ use crate::Clock;
 struct Served {
     address: SocketAddr,
     stopping: Shutdown,
-    _metrics: Metrics,
+    metrics: Metrics,
 }
 
 fn serve(password: Option<&str>) -> Served {
@@ -22,10 +22,11 @@ fn serve(password: Option<&str>) -> Served {
     let metrics = listener
         .serve(host, password.is_some(), stopping.clone())
         .unwrap();
+    metrics.set_ready();
     Served {
         address,
         stopping,
-        _metrics: metrics,
+        metrics,
     }
 }
 
@@ -63,8 +64,12 @@ fn each_resource_is_answered() {
 }
 
 #[test]
-fn a_server_that_stops_is_alive_but_not_ready() {
+fn a_server_that_loads_or_stops_is_alive_but_not_ready() {
     let served = serve(None);
+    served.metrics.ready.store(false, Relaxed);
+    assert!(served.get("/readyz").ends_with("loading\n"));
+    served.metrics.set_ready();
+    assert!(served.get("/readyz").starts_with("HTTP/1.1 200 "));
     served.stopping.trigger();
     assert!(served.get("/readyz").starts_with("HTTP/1.1 503 "));
     assert!(served.get("/healthz").starts_with("HTTP/1.1 200 "));
