@@ -249,6 +249,32 @@ def embedded(lab):
     lab.compare(title, hundred(cache.get), others, {"dict.get": 0.3, "cachetools LRUCache": 3})
 
 
+def lateness(lab):
+    """How late the timeout of a server that hangs is."""
+    limit, target = 0.2, 0.05
+
+    async def wait(port):
+        async with antcache.AsyncClient(port=port, protocol=2, timeout=limit) as client:
+            await client.get("key")
+
+    def block(port):
+        with antcache.Client(port=port, protocol=2, timeout=limit) as client:
+            client.get("key")
+
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        port = hung.getsockname()[1]
+        for name, call in ("Client", lambda: block(port)), ("AsyncClient", lambda: asyncio.run(wait(port))):
+            late = []
+            for _ in range(lab.rounds):
+                start = time.perf_counter()
+                with contextlib.suppress(antcache.errors.TimeoutError):
+                    call()
+                late.append(time.perf_counter() - start - limit)
+            met = 0 <= max(late) <= target
+            lab.missed |= not met
+            print(f"\ntimeout of {limit * 1000:.0f} ms, {name}: at most {max(late) * 1000:.1f} ms late  target 50: {'met' if met else 'MISSED'}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -268,6 +294,7 @@ def main():
         blocking(lab, port, memcached)
         tasks(lab, port)
         embedded(lab)
+        lateness(lab)
     return 1 if options.strict and lab.missed else 0
 
 

@@ -102,6 +102,9 @@ impl Client {
     fn take(&self, py: Python<'_>, command: &str) -> PyResult<Lease<'_>> {
         self.pool.take(py).map_err(|denied| {
             let (class, message) = match denied {
+                Denied::Interrupted => {
+                    return self.failure(py, command, &ErrorKind::NotConnected);
+                }
                 Denied::Closed => (Class::Closed, "the client is closed"),
                 Denied::Exhausted => (
                     Class::PoolExhausted,

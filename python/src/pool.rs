@@ -24,6 +24,9 @@ pub(crate) fn forks() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
+/// How often who waits for a connection runs the handlers of signals: nothing else tells that one has arrived.
+const SIGNALS: Duration = Duration::from_millis(100);
+
 /// How long a connection may be idle without anybody asking whether the server has closed it meanwhile.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -66,6 +69,8 @@ struct Idle {
 pub(crate) enum Denied {
     Closed,
     Exhausted,
+    /// A signal's handler has raised something meanwhile.
+    Interrupted,
 }
 
 /// The right to one connection of a pool, and the connection once there is one. Dropped without
@@ -167,20 +172,25 @@ impl Pool {
             if let Some(lease) = self.try_take(era, &mut state) {
                 break Ok(lease);
             }
-            state = match self
-                .patience
-                .map(|limit| limit.checked_sub(start.elapsed()))
-            {
-                None => era
-                    .freed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(None) => break Err(Denied::Exhausted),
-                Some(Some(left)) => {
-                    let waited = era.freed.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
+            let left = match self.patience {
+                None => SIGNALS,
+                Some(limit) => match limit.checked_sub(start.elapsed()) {
+                    None => break Err(Denied::Exhausted),
+                    Some(left) => left.min(SIGNALS),
+                },
             };
+            let waited = era.freed.wait_timeout(state, left);
+            let (held, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = held;
+            if timeout.timed_out() {
+                // Handlers need the interpreter's lock, which others hold while they want this one.
+                drop(state);
+                let interrupted = crate::client::give_up();
+                state = era.lock();
+                if interrupted {
+                    break Err(Denied::Interrupted);
+                }
+            }
         };
         state.waiting -= 1;
         taken

@@ -172,6 +172,8 @@ def test_flask_caching(one):
     from flask import Flask
     from flask_caching import Cache
 
+    with antcache.Client(port=one.port) as outside:
+        outside.flush_all()
     app = Flask("tests")
     app.config["CACHE_TYPE"] = "antcache.contrib.flask_caching.AntCache"
     app.config["CACHE_ANTCACHE_NODES"] = [f"127.0.0.1:{one.port}"]

@@ -1,6 +1,7 @@
 """A network that cuts, delays and splits what the server answers, at every byte."""
 
 import asyncio
+import signal
 import socket
 import threading
 import time
@@ -255,6 +256,27 @@ def test_a_pool_that_is_exhausted(fake):
         assert begun.wait(20)
         with pytest.raises(errors.PoolExhaustedError, match="GET: all connections of the pool are in use"):
             client.get("key")
+        over.set()
+        holder.join()
+        over.clear()
+        begun.clear()
+        holder = threading.Thread(target=client.set, args=("key", b"x" * (100 << 20) + b"end"))
+        holder.start()
+        assert begun.wait(20)
+
+        class Ring(Exception):
+            pass
+
+        def ring(number, frame):
+            raise Ring
+
+        before = signal.signal(signal.SIGALRM, ring)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(Ring):
+                client.get("key")
+        finally:
+            signal.signal(signal.SIGALRM, before)
         over.set()
         holder.join()
         assert client.set("key", "end") is True, "the next call works"
