@@ -13,6 +13,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
+use ant_cache_core::Millis;
 use ant_cache_core::stats::Counters;
 use ant_cache_host::lane::{Slots, Token};
 use ant_cache_host::{
@@ -29,6 +30,9 @@ const NO_THREAD: &[u8] = b"-ERR out of threads\r\nERROR out of threads\r\n";
 /// How long a thread waits in recv, with a buffer at hand and one system call, before it takes the connection for
 /// idle: then it gives the buffer back and waits in poll.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a thread that may be woken looks whether it was, where the system has no descriptor left for its bell.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A thread a connection.
 #[derive(Clone, Copy, Debug)]
@@ -188,11 +192,7 @@ impl Worker {
     /// Waits for what `next` wants. True means that there is something to receive; what this received itself is in
     /// the link.
     fn wait(&self, link: &mut Link, buffers: &mut Buffers, next: Next) -> io::Result<bool> {
-        let bell = if next.woken {
-            Some(self.bell.listen()?)
-        } else {
-            None
-        };
+        let bell = next.woken.then(|| self.bell.listen().ok()).flatten();
         if next.again {
             return Ok(false);
         }
@@ -201,12 +201,14 @@ impl Worker {
             return Ok(next.read);
         }
         let left = || {
-            next.deadline
-                .map(|deadline| Duration::from_millis(deadline.since(self.host.clock().now())))
+            let left =
+                |deadline: Millis| Duration::from_millis(deadline.since(self.host.clock().now()));
+            let deaf = (next.woken && bell.is_none()).then_some(LOOK);
+            next.deadline.map(left).into_iter().chain(deaf).min()
         };
         if next.read
             && !next.write
-            && bell.is_none()
+            && !next.woken
             && left().is_none_or(|left| left > PATIENCE)
             && link.receive(&mut self.stream.waiting(), buffers)? != Received::Nothing
         {

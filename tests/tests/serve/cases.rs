@@ -9,6 +9,7 @@ use ant_cache_core::service::Refused;
 use ant_cache_host::{Clock, Runtime, process};
 
 use crate::harness::{Client, START, Server};
+use crate::wakes;
 
 /// What the `PING` of a line gets.
 const PONG: &str = "PONG";
@@ -203,6 +204,8 @@ pub(crate) fn descriptors_exhausted<R: Runtime + Send + 'static>(runtime: fn() -
         .collect();
     assert_eq!(clients[0].ask("PING"), PONG);
     assert!(output.any(|line| line == "exhausted"));
+    // One that waits for something outside is woken all the same.
+    assert_eq!(clients[1].ask("ECHO hold:0"), "hold:0");
     // Those who are connected go on, and can see it.
     clients[0].send("INFO\nECHO end\n");
     let told = std::iter::from_fn(|| clients[0].line())
@@ -221,6 +224,7 @@ pub(crate) fn descriptors_exhausted<R: Runtime + Send + 'static>(runtime: fn() -
 
 fn exhausted_child<R: Runtime + Send + 'static>(runtime: fn() -> R) {
     use rustix::process::{Resource, getrlimit, setrlimit};
+    let guest = wakes::numbers(1)[0];
     let server = Server::start(runtime());
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(50);
@@ -228,6 +232,7 @@ fn exhausted_child<R: Runtime + Send + 'static>(runtime: fn() -> R) {
     println!("address {}", server.address);
     server.until(|server| server.totals().accept_exhausted > 0);
     println!("exhausted");
+    wakes::admit(guest, &server);
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 

@@ -52,13 +52,25 @@ pub(crate) fn hold(input: &[u8], waker: &Waker) -> bool {
 }
 
 /// So many numbers for guests.
-fn numbers(count: usize) -> Vec<usize> {
+pub(crate) fn numbers(count: usize) -> Vec<usize> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let first = NEXT.fetch_add(count, Relaxed);
     let mut guests = guests();
     (first..first + count)
         .inspect(|&number| _ = guests.insert(number, Guest::default()))
         .collect()
+}
+
+/// Waits until a request of this guest is held, and lets it in.
+pub(crate) fn admit(number: usize, server: &Server) {
+    server.until(|_| guests()[&number].held);
+    let waker = {
+        let mut guests = guests();
+        let guest = guests.get_mut(&number).unwrap();
+        guest.admitted = true;
+        guest.waker.clone()
+    };
+    waker.unwrap().wake();
 }
 
 /// Another request of this guest begins.
