@@ -201,7 +201,7 @@ def test_a_dead_node_is_ejected_and_comes_back(three):
         port = server.port
     live = addresses(three)[:2]
     lost = f"127.0.0.1:{port}"
-    with ShardedClient([*live, lost], failures=2, retry_after=0.05, longest_retry_after=0.1) as client:
+    with ShardedClient([*live, lost], failures=2, retry_after=0.05, longest_retry_after=0.1, hash="murmur") as client:
         key = keys_of(client, lost)[0]
         other = keys_of(client, live[0])[0]
         for _ in range(2):
@@ -245,7 +245,7 @@ def test_what_is_missing_while_a_node_is_down(three, dead):
 
 def test_the_others_take_over_a_dead_node_s_keys(three, dead):
     lost = f"127.0.0.1:{dead}"
-    with ShardedClient([*addresses(three), lost], failures=1, retry_after=60, on_node_down="rehash") as client:
+    with ShardedClient([*addresses(three), lost], failures=1, retry_after=60, on_node_down="rehash", hash="murmur") as client:
         values = {f"key {n}": str(n).encode() for n in range(200)}
         client.set_many(values)
         assert client.get_many(values) == values
@@ -254,7 +254,7 @@ def test_the_others_take_over_a_dead_node_s_keys(three, dead):
 
     async def main():
         nodes = [*addresses(three), lost]
-        async with AsyncShardedClient(nodes, failures=1, retry_after=60, on_node_down="rehash") as client:
+        async with AsyncShardedClient(nodes, failures=1, retry_after=60, on_node_down="rehash", hash="murmur") as client:
             await asyncio.gather(*(client.set(key, value) for key, value in values.items()))
             assert await client.get_many(values) == values
 
