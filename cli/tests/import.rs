@@ -355,6 +355,30 @@ fn a_server_that_refuses_or_is_not_there() {
 }
 
 #[test]
+fn all_databases_from_a_pipe() {
+    let mut scene = Scene::new("import-pipe");
+    let mut ant = scene.ant(&[]);
+    // Key a is in two of the three databases.
+    let file = b"REDIS0011\xfe\x00\x00\x01a\x010\xfe\x01\x00\x01a\x011\xfe\x07\x00\x01b\x017\xff\0\0\0\0\0\0\0\0rest";
+    let mut child = program(&["import", "--db", "all", "-", "--unix-socket"])
+        .arg(scene.path("ant"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(file).unwrap();
+    let run = Run::new(&child.wait_with_output().unwrap());
+    assert_eq!(run.status, Some(0), "{run:?}");
+    assert!(run.line("imported").starts_with("3 strings"), "{run:?}");
+    assert!(
+        run.out.contains("goes on behind the snapshot's end"),
+        "{run:?}"
+    );
+    assert_eq!(bytes(ant.command(&["GET", "a"]).unwrap()), b"1");
+    assert_eq!(bytes(ant.command(&["GET", "b"]).unwrap()), b"7");
+}
+
+#[test]
 fn commands_line_by_line() {
     let mut scene = Scene::new("load");
     let mut ant = scene.ant(&[]);
