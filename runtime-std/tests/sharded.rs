@@ -6,17 +6,29 @@ use ant_cache_runtime_std::client::{
     Address, ClientOptions, OnNodeDown, PoolOptions, ShardedClient, ShardedError, ShardedOptions,
 };
 use core::time::Duration;
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 
 const NAMES: [&str; 3] = ["anna", "berta", "clara"];
 
-/// No server: the port is free.
+/// A socket that has a port and does not listen: connections are refused, and nobody else gets the port.
+fn reserved() -> (OwnedFd, Address) {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
+    (socket, address.to_string().parse().unwrap())
+}
+
+/// No server.
 fn nobody() -> Address {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    address(&listener)
+    let (socket, address) = reserved();
+    // Reserved to the end of the tests.
+    core::mem::forget(socket);
+    address
 }
 
 fn address(listener: &TcpListener) -> Address {
@@ -249,20 +261,21 @@ fn when_all_are_down_there_is_no_node() {
 #[test]
 fn a_node_comes_back() {
     for mode in [OnNodeDown::Raise, OnNodeDown::Miss, OnNodeDown::Rehash] {
-        let down = nobody();
+        let (socket, down) = reserved();
         let mut options = options(mode);
         options.health = HealthOptions {
             failures: 1,
             first_retry: 1,
             last_retry: 1,
         };
-        let client = client([down.clone(), nobody(), nobody()], options);
+        let client = client([down, nobody(), nobody()], options);
         let key = key_of(0);
         let failed = client.command(&["GET", &key]);
         assert_eq!(failed.is_err(), mode != OnNodeDown::Miss);
         assert_eq!(client.stats()[0].downs, 1);
 
-        let listener = TcpListener::bind(down.to_string()).unwrap();
+        listen(&socket, 1).unwrap();
+        let listener = TcpListener::from(socket);
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut names = Vec::new();
@@ -290,7 +303,8 @@ fn one_that_hangs_or_talks_nonsense_fails_only_its_own_requests() {
         &b""[..],
         b"nonsense\r\n",
         b"$5\r\nhal",
-        b"+OK\r\n+TWICE\r\n",
+        // More than there are requests, at once.
+        b"+OK\r\n+TWICE\r\n+THRICE\r\n",
     ] {
         let (a, good) = answering(OK);
         let (b, bad) = answering(reply);
