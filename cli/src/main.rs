@@ -5,7 +5,9 @@
 mod allocator;
 mod args;
 mod bench;
+mod check;
 mod doctor;
+mod dump;
 mod import;
 mod load;
 mod seconds;
@@ -46,6 +48,10 @@ enum Command {
     Import(import::Args),
     /// Fill a server with the commands of a file.
     Load(load::Args),
+    /// Read the files of a data directory, and say whether they are sound.
+    Check(check::Args),
+    /// Print what a data directory holds, as commands.
+    Dump(dump::Args),
     /// Say what to change on this machine so that a server is fast.
     Doctor(doctor::Args),
 }
@@ -61,6 +67,8 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Load(args) => load::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Dump(args) => dump::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

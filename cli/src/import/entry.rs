@@ -5,18 +5,18 @@ use crate::load::Request;
 
 /// A key that can be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) key: Vec<u8>,
-    pub(super) kind: Kind,
+pub(crate) struct Entry {
+    pub(crate) key: Vec<u8>,
+    pub(crate) kind: Kind,
     /// The value; elements; fields and values in turn.
-    words: Vec<Vec<u8>>,
+    pub(crate) words: Vec<Vec<u8>>,
     /// The end of its life, in milliseconds since the Unix epoch.
-    pub(super) expires: Option<i64>,
+    pub(crate) expires: Option<i64>,
 }
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     String,
     List,
     Hash,
@@ -50,7 +50,7 @@ impl Entry {
     }
 
     /// The request that sets the key, and where that cannot tell the end of its life to the millisecond, one that does.
-    pub(super) fn into_requests(self, now: i64) -> (Request, Option<Request>) {
+    pub(crate) fn into_requests(self, now: i64) -> (Request, Option<Request>) {
         let name = match self.kind {
             Kind::String => return (self.set(), None),
             Kind::List => "SETS",

@@ -1,6 +1,6 @@
 //! `ant-cache-cli import`: a Redis snapshot into a running server.
 
-mod entry;
+pub(crate) mod entry;
 mod rdb;
 mod summary;
 

@@ -133,6 +133,18 @@ impl Directory {
     }
 }
 
+/// Whether a server uses the directory: `Some` with its number, where it has told.
+#[must_use]
+pub fn holder(path: &Path) -> Option<Option<u32>> {
+    let lock = File::open(path.join(LOCK)).ok()?;
+    if flock(&lock, FlockOperation::NonBlockingLockShared).is_ok() {
+        return None;
+    }
+    let mut text = String::new();
+    let _ = lock.take(20).read_to_string(&mut text);
+    Some(text.trim().parse().ok())
+}
+
 impl Files for Directory {
     fn list(&self) -> io::Result<Vec<String>> {
         list(&self.path)

@@ -25,7 +25,7 @@ use ant_cache_core::Service;
 use crate::Clock;
 pub use crate::config::Fsync;
 
-pub use files::{Directory, Files, LOCK, Locked, ReadOnly, Sink};
+pub use files::{Directory, Files, LOCK, Locked, ReadOnly, Sink, holder};
 pub use log::{Log, Wish};
 pub use names::Names;
 pub use read::{Block, Fault, SegmentReader, SnapshotReader};
