@@ -2,19 +2,20 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use crate::toolbox::{DIALECTS, Dialect, Linked, compile, repository, succeed};
 
 /// An example, built; it must be short enough to be read.
-fn example(name: &str, dialect: Dialect) -> std::path::PathBuf {
+fn example(name: &str, dialect: Dialect) -> PathBuf {
     let source = repository()
         .join("examples/c")
         .join(name)
         .with_extension("c");
     let lines = fs::read_to_string(&source).unwrap().lines().count();
     assert!(lines < 100, "{name} has {lines} lines");
-    compile(&source, dialect, Linked::Shared, &[])
+    compile(&source, dialect, Linked::Shared, &["-lm"])
 }
 
 fn output(program: &mut Command) -> String {
@@ -60,6 +61,14 @@ fn the_embedded_cache() {
         let mut keys: Vec<&str> = keys.lines().collect();
         keys.sort_unstable();
         assert_eq!(keys, ["  job:7", "  user:1", "  user:2", "  visits"]);
+    }
+}
+
+#[test]
+fn the_benchmark_is_one_program_in_every_dialect() {
+    // Run by scripts/c_bench.py: a million keys are too many for a debug build.
+    for dialect in DIALECTS {
+        example("bench", dialect);
     }
 }
 
