@@ -5,7 +5,8 @@
 //! nothing that another file left on the disk is taken for a frame. Bytes that are all zero are never valid.
 //!
 //! ```text
-//! segment: magic "ANTACL\r\n" | version 4 | reserved 4 | salt 8 | number 8 | after 8 | created 8 | reserved 12 | crc 4
+//! segment: magic "ANTACL\r\n" | version 4 | reserved 4 | salt 8 | number 8 | after 8 | created 8 | synced 8
+//!          | reserved 4 | crc 4
 //! frame:   magic "acl\x01" | length 4 | epoch 8 | synced 8 | earliest 8 | latest 8 | count 4 | flags 4
 //!          | payload crc 4 | crc 4
 //! ```
@@ -46,11 +47,14 @@ pub struct Segment {
     pub salt: u64,
     /// Its number: each is one more than that of the segment before.
     pub number: u64,
-    /// The epoch up to which everything was durable when it began: later ones that an earlier segment may have do not
-    /// count, for they are here once more.
+    /// The epoch up to which everything is in earlier segments: later ones that they may have do not count, for they are
+    /// here once more.
     pub after: Epoch,
     /// When it began.
     pub created: Millis,
+    /// The epoch up to which everything was surely on the disk when it began. Less than `after` only where nothing was
+    /// promised of what is between.
+    pub synced: Epoch,
 }
 
 impl Segment {
@@ -67,6 +71,7 @@ impl Segment {
         bytes[24..32].copy_from_slice(&self.number.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.after.0.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.created.0.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.synced.0.to_le_bytes());
         seal(&mut bytes, 0);
         bytes
     }
@@ -86,6 +91,7 @@ impl Segment {
             number: reader.u64()?,
             after: Epoch(reader.u64()?),
             created: Millis(reader.u64()?),
+            synced: Epoch(reader.u64()?),
         })
     }
 }
@@ -409,6 +415,7 @@ mod tests {
             number: 7,
             after: Epoch(9),
             created: Millis(11),
+            synced: Epoch(8),
         };
         assert_eq!(Segment::decode(&segment.encode()), Ok(segment));
         let header = Header {

@@ -110,7 +110,14 @@ impl Directory {
     /// # Errors
     /// See [`Locked`].
     pub fn lock(path: &Path) -> Result<Self, Locked> {
-        fs::create_dir_all(path)?;
+        if !path.is_dir() {
+            fs::create_dir_all(path)?;
+            // Its own name is to be on the disk before anything in it is.
+            let parent = path.canonicalize()?;
+            if let Some(parent) = parent.parent() {
+                File::open(parent)?.sync_all()?;
+            }
+        }
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)

@@ -42,6 +42,9 @@ pub struct Log {
     synced: Epoch,
     /// The epoch of the last frame that need not be written again if the file fails.
     kept: Epoch,
+    /// An earlier segment failed while it had frames that were neither synced nor are kept in memory: nothing that
+    /// follows is sure to be of use after a power failure, so nothing of it is called synced.
+    gap: bool,
     /// The last epoch that was closed.
     closed: Epoch,
     last_sync: Millis,
@@ -104,6 +107,7 @@ impl Log {
             written: 0,
             synced: after,
             kept: after,
+            gap: false,
             closed: after,
             last_sync: now,
             latest: now,
@@ -120,6 +124,7 @@ impl Log {
             number: self.number + 1,
             after: self.kept,
             created: now,
+            synced: self.synced,
         };
         let mut sink = self.files.create(&self.names.segment(header.number))?;
         sink.append(&mut [&header.encode()[..]].into_iter())?;
@@ -285,7 +290,9 @@ impl Log {
         self.last_sync = now;
         status.synced();
         self.forget();
-        self.synced = self.kept;
+        if !self.gap {
+            self.synced = self.kept;
+        }
         Ok(())
     }
 
@@ -301,6 +308,7 @@ impl Log {
 
     /// What was written since the last sync is not trusted, nor is the file: all of it goes to another one.
     fn broke(&mut self, error: &io::Error, now: Millis) {
+        self.gap |= self.kept > self.synced;
         let pause = match self.state {
             State::Open { .. } => {
                 tracing::error!(

@@ -122,35 +122,7 @@ impl Persistence {
         };
         let files = lock(dir)?;
         let files: Arc<dyn Files> = Arc::new(files);
-        let names = &options.names;
-        let found = Recovery::new(&*files, names, options.recover)
-            .run(&mut Load::new(service))
-            .map_err(|error| Error::Damaged {
-                dir: dir.clone(),
-                error,
-            })?;
-        report(&found, service);
-        tidy(&*files, names, &found).map_err(system)?;
-        clock.not_before(found.latest);
-        let status = service.store().journal().status();
-        status.set_log_bytes(found.log_bytes);
-        let changes = service.store().census().changes;
-        status.found(
-            found.snapshot.map(|(_, bytes, created)| (created, bytes)),
-            changes.saturating_sub(found.records),
-        );
-        let log = Log::begin(
-            Arc::clone(&files),
-            names.clone(),
-            (options.fsync, millis(options.sync_interval)),
-            (found.last_segment, found.epoch),
-            clock.now(),
-            status,
-        )
-        .map_err(system)?;
-        service.store().record(found.epoch.next());
-        let journal = service.store().journal();
-        journal.set_strict(options.fsync == Fsync::Always);
+        let log = start(&files, options, service, clock)?;
         let writers = Writers::spawn(service, clock, files, options, log).map_err(system)?;
         Ok(Self { writers })
     }
@@ -162,6 +134,54 @@ impl Persistence {
     pub fn close(self, snapshot: bool) -> io::Result<()> {
         self.writers.close(snapshot)
     }
+}
+
+/// What [`Persistence::open`] does with the files of a directory, before it has threads: puts what is in them into the
+/// service, which must be new, begins a log, and has changes recorded from now on.
+///
+/// # Errors
+/// See [`Error`].
+pub fn start(
+    files: &Arc<dyn Files>,
+    options: &Options,
+    service: &Service,
+    clock: &Clock,
+) -> Result<Log, Error> {
+    let dir = &options.dir;
+    let system = |error| Error::System {
+        dir: dir.clone(),
+        error,
+    };
+    let names = &options.names;
+    let found = Recovery::new(&**files, names, options.recover)
+        .run(&mut Load::new(service))
+        .map_err(|error| Error::Damaged {
+            dir: dir.clone(),
+            error,
+        })?;
+    report(&found, service);
+    clock.not_before(found.latest);
+    tidy(files, names, &found, service, clock.now()).map_err(system)?;
+    let journal = service.store().journal();
+    let status = journal.status();
+    status.set_log_bytes(found.log_bytes);
+    let changes = service.store().census().changes;
+    status.found(
+        found.snapshot.map(|(_, bytes, created)| (created, bytes)),
+        changes.saturating_sub(found.records),
+    );
+    let log = Log::begin(
+        Arc::clone(files),
+        names.clone(),
+        (options.fsync, millis(options.sync_interval)),
+        (found.last_segment, found.epoch),
+        clock.now(),
+        status,
+    )
+    .map_err(system)?;
+    service.store().record(found.epoch.next());
+    journal.set_strict(options.fsync == Fsync::Always);
+    Ok(log)
 }
 
 fn lock(dir: &Path) -> Result<Directory, Error> {

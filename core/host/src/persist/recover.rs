@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ant_cache_core::journal::frame::Segment;
@@ -16,6 +17,7 @@ use ant_cache_core::{Budget, Millis, Service};
 use super::files::Files;
 use super::names::Names;
 use super::read::{Block, Fault, SegmentReader, SnapshotReader};
+use super::snapshot::Snapshot;
 
 /// Milliseconds by which a moment in the log may be ahead of a command whose thread was held up: what ended so long
 /// before is forgotten on the way.
@@ -84,6 +86,8 @@ pub struct Found {
     pub latest: Millis,
     /// Segments that a snapshot has made useless.
     pub useless: Vec<u64>,
+    /// Segments that cannot be used because what comes before them never came to the disk, as it was not promised to.
+    pub unpromised: Vec<u64>,
     /// Where the last segment ends in the middle of something: its number, where that begins, and the bytes from there on.
     pub torn: Option<(u64, u64, u64)>,
     /// What is lost if one goes on in spite of it.
@@ -91,7 +95,7 @@ pub struct Found {
 }
 
 /// What is given up by going on in spite of damage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
     /// What is wrong.
     pub reason: String,
@@ -162,15 +166,14 @@ impl<'a> Recovery<'a> {
             match self.snapshot(taker) {
                 Ok(segment) => first = segment,
                 Err(fault) => {
-                    self.give_up(
-                        self.names.snapshot.clone(),
-                        Problem::Fault(fault),
-                        None,
-                        &[],
-                    )?;
-                    // Without it, only a log that begins at the beginning is of use.
+                    // With what there is of it, the log makes each key what it was, or leaves it away.
+                    let name = self.names.snapshot.clone();
+                    self.give_up(name, Problem::Fault(fault), None, &[])?;
                 }
             }
+        } else if first > 1 {
+            let missing = self.names.segment(1);
+            self.give_up(missing, Problem::Missing, None, &[])?;
         }
         self.found.useless = segments
             .iter()
@@ -205,11 +208,13 @@ impl<'a> Recovery<'a> {
         if !self.in_spite || newer {
             return Err(error);
         }
-        self.found.lost = Some(Lost {
-            reason: error.to_string(),
-            at,
-            later: later.to_vec(),
-        });
+        let lost = self.found.lost.get_or_insert_default();
+        if !lost.reason.is_empty() {
+            lost.reason.push_str("; ");
+        }
+        lost.reason.push_str(&error.to_string());
+        lost.at = at.or(lost.at);
+        lost.later.extend(later);
         Ok(())
     }
 
@@ -229,7 +234,8 @@ impl<'a> Recovery<'a> {
                 }
                 Block::End(footer) => {
                     self.found.snapshot = Some((footer.entries, reader.offset(), header.created));
-                    self.found.epoch = header.epoch;
+                    // Of that one, something may be missing.
+                    self.found.epoch = Epoch(header.epoch.0.saturating_sub(1));
                     self.found.latest = footer.latest.max(header.created);
                     self.needs = footer.epoch;
                     self.done += reader.offset();
@@ -242,9 +248,9 @@ impl<'a> Recovery<'a> {
 
     /// Reads the segments, which are to begin with `first`.
     fn log(&mut self, first: u64, segments: &[u64], taker: &mut dyn Taker) -> Result<(), Error> {
+        self.found.last_segment = segments.last().map_or(first - 1, |&last| last);
         for (place, &number) in segments.iter().enumerate() {
             let expected = first + place as u64;
-            self.found.last_segment = number;
             if number != expected {
                 let missing = self.names.segment(expected);
                 self.give_up(missing, Problem::Missing, None, &segments[place..])?;
@@ -270,7 +276,8 @@ impl<'a> Recovery<'a> {
         taker: &mut dyn Taker,
     ) -> Result<bool, Error> {
         let name = self.names.segment(number);
-        let next = later.first().map(|&next| self.after(next));
+        let next = later.first().filter(|&&next| next == number + 1);
+        let limit = next.and_then(|&next| self.after(next));
         let file = self.files.open(&name).map_err(|error| Error {
             file: name.clone(),
             problem: Problem::Fault(Fault::Read(error)),
@@ -278,11 +285,14 @@ impl<'a> Recovery<'a> {
         let mut reader = match SegmentReader::new(file) {
             Ok(reader) => reader,
             Err(Fault::Damaged { damage, .. })
-                if damage != Damage::Newer && later.is_empty() && self.is_empty(&name) =>
+                if damage != Damage::Newer && self.is_empty(&name) =>
             {
-                // It was being made.
-                self.tear(&name, number, 0);
-                return self.reaches(&name, number, later);
+                // It was being made, and nothing is in it.
+                if later.is_empty() {
+                    self.tear(&name, number, 0);
+                    self.found.last_segment = number - 1;
+                }
+                return self.reaches(&name, number, limit, later);
             }
             Err(fault) => {
                 let at = Some((number, 0));
@@ -290,7 +300,6 @@ impl<'a> Recovery<'a> {
                 return Ok(false);
             }
         };
-        let limit = next.flatten();
         let end = self.frames(&mut reader, limit, taker);
         self.found.segments += 1;
         self.found.log_bytes += reader.offset();
@@ -318,25 +327,56 @@ impl<'a> Recovery<'a> {
                 }
             }
         }
-        // What the next one takes for granted, or the snapshot, must be here.
-        self.needs = self.needs.max(limit.unwrap_or_default());
-        if later.is_empty() || limit.is_some() {
-            return self.reaches(&name, number, later);
-        }
-        Ok(true)
+        self.reaches(&name, number, limit, later)
     }
 
-    /// Whether the log goes on as far as it must, up to the end of a segment.
-    fn reaches(&mut self, name: &str, number: u64, later: &[u64]) -> Result<bool, Error> {
-        let (has, needs) = (self.found.epoch, self.needs);
+    /// Whether the log goes on as far as it must, up to the end of a segment: where others follow, to what the next one
+    /// takes for granted; in the end, to what the snapshot does.
+    fn reaches(
+        &mut self,
+        name: &str,
+        number: u64,
+        limit: Option<Epoch>,
+        later: &[u64],
+    ) -> Result<bool, Error> {
+        let needs = if later.is_empty() {
+            self.needs
+        } else {
+            limit.unwrap_or_default()
+        };
+        let has = self.found.epoch;
         if has >= needs {
             return Ok(true);
         }
-        // The good part of the segment stays as it is.
+        if !later.is_empty() && has >= self.needs && self.sure(later) <= has {
+            self.found.last_segment = number;
+            self.found.unpromised = later.to_vec();
+            return Ok(false);
+        }
         let len = self.files.len(name).unwrap_or(0);
         let problem = Problem::Short { has, needs };
         self.give_up(name.to_owned(), problem, Some((number, len)), later)?;
         Ok(false)
+    }
+
+    /// The last epoch that these segments say was surely on the disk.
+    fn sure(&self, segments: &[u64]) -> Epoch {
+        let sure = |&number: &u64| {
+            let name = self.names.segment(number);
+            if self.is_empty(&name) {
+                // It may have been being made.
+                let header = self.header(number);
+                return Some(header.map_or(Epoch(0), |header| header.synced));
+            }
+            let file = self.files.open(&name).ok()?;
+            let mut reader = SegmentReader::new(file).ok()?;
+            let before = reader.header().synced;
+            Some(before.max(reader.synced_later().ok()?))
+        };
+        let all = segments
+            .iter()
+            .map(|number| sure(number).unwrap_or(Epoch(u64::MAX)));
+        all.max().unwrap_or_default()
     }
 
     /// Whether a segment has nothing behind its header, which was on the disk before anything followed.
@@ -348,8 +388,12 @@ impl<'a> Recovery<'a> {
 
     /// What the header of a segment says must be in those before it; `None` where it cannot be read.
     fn after(&self, number: u64) -> Option<Epoch> {
+        Some(self.header(number)?.after)
+    }
+
+    fn header(&self, number: u64) -> Option<Segment> {
         let file = self.files.open(&self.names.segment(number)).ok()?;
-        Some(SegmentReader::new(file).ok()?.header().after)
+        Some(*SegmentReader::new(file).ok()?.header())
     }
 
     fn tear(&mut self, name: &str, number: u64, offset: u64) {
@@ -404,7 +448,7 @@ impl<'a> Recovery<'a> {
 }
 
 /// A moment that is surely before any by which a command went that was executed at this one.
-const fn before(moment: Millis) -> Millis {
+pub(super) const fn before(moment: Millis) -> Millis {
     Millis(moment.0.saturating_sub(SLACK))
 }
 
@@ -458,30 +502,22 @@ impl Taker for Load<'_> {
 }
 
 /// Brings a directory into the state that was recovered: what is torn is cut off, what is useless removed, and what was
-/// given up put aside under another name.
+/// given up put aside under another name. What was read is on the disk then.
+///
+/// Where something was given up, a snapshot of what there is comes first, so that the log need not be whole any more.
 ///
 /// # Errors
-/// What the system reports.
-pub fn tidy(files: &dyn Files, names: &Names, found: &Found) -> io::Result<()> {
-    let aside = |name: &str| {
-        tracing::warn!("{name} is kept as {name}.damaged");
-        files.rename(name, &format!("{name}.damaged"))
-    };
+/// What the system reports. What is in the directory can be recovered still.
+pub fn tidy(
+    files: &Arc<dyn Files>,
+    names: &Names,
+    found: &Found,
+    service: &Service,
+    now: Millis,
+) -> io::Result<()> {
     if let Some(lost) = &found.lost {
-        match lost.at {
-            // The good part stays where it is, and is written to no more.
-            Some((number, offset)) if offset > 0 => {
-                files.truncate(&names.segment(number), offset)?
-            }
-            Some((number, _)) => aside(&names.segment(number))?,
-            None if found.snapshot.is_none() => aside(&names.snapshot)?,
-            None => {}
-        }
-        for &number in &lost.later {
-            aside(&names.segment(number))?;
-        }
-    }
-    if let Some((number, offset, bytes)) = found.torn {
+        give_up(files, names, found, lost, (service, now))?;
+    } else if let Some((number, offset, bytes)) = found.torn {
         let name = names.segment(number);
         tracing::warn!(
             "{name} ends in the middle of something: the last {bytes} bytes are cut off"
@@ -492,11 +528,61 @@ pub fn tidy(files: &dyn Files, names: &Names, found: &Found) -> io::Result<()> {
             files.truncate(&name, offset)?;
         }
     }
+    // From the last one on: there is never one behind a gap.
+    for &number in found.unpromised.iter().rev() {
+        let name = names.segment(number);
+        tracing::warn!("{name} follows what never came to the disk: it is removed");
+        files.remove(&name)?;
+        files.sync_names()?;
+    }
     for &number in &found.useless {
         files.remove(&names.segment(number))?;
     }
-    if files.list()?.contains(&names.unfinished()) {
+    let all = files.list()?;
+    for number in names.segments(&all) {
+        // A server that was killed may have left it to the kernel.
+        let name = names.segment(number);
+        files.truncate(&name, files.len(&name)?)?;
+    }
+    if all.contains(&names.unfinished()) {
         files.remove(&names.unfinished())?;
+    }
+    files.sync_names()
+}
+
+/// Writes a snapshot of what there is, and puts aside what is damaged.
+fn give_up(
+    files: &Arc<dyn Files>,
+    names: &Names,
+    found: &Found,
+    lost: &Lost,
+    (service, now): (&Service, Millis),
+) -> io::Result<()> {
+    let aside = |name: &str| {
+        tracing::warn!("{name} is kept as {name}.damaged");
+        files.rename(name, &format!("{name}.damaged"))
+    };
+    let (next, epoch) = (found.last_segment + 1, found.epoch.next());
+    let mut snapshot = Snapshot::begin(Arc::clone(files), names.clone(), next, epoch, now)?;
+    snapshot.write(service.store(), || now, || true)?;
+    if found.snapshot.is_none() && files.list()?.contains(&names.snapshot) {
+        aside(&names.snapshot)?;
+    }
+    snapshot.finish(found.epoch, found.latest)?;
+    // All segments are older than the snapshot now.
+    let damaged: Vec<u64> = lost
+        .at
+        .iter()
+        .map(|&(number, _)| number)
+        .chain(lost.later.iter().copied())
+        .collect();
+    for number in names.segments(&files.list()?) {
+        let name = names.segment(number);
+        if damaged.contains(&number) {
+            aside(&name)?;
+        } else if !found.useless.contains(&number) {
+            files.remove(&name)?;
+        }
     }
     files.sync_names()
 }

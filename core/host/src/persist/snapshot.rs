@@ -11,6 +11,7 @@ use ant_cache_core::store::{Copying, Store};
 
 use super::files::{Files, Sink};
 use super::names::Names;
+use super::recover::before;
 use crate::process::random_bits;
 
 /// Bytes after which what was written is synced, so that the kernel never has much to write at once, which would hold
@@ -77,7 +78,8 @@ impl Snapshot {
             if !go_on() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            let more = copying.slice(store, now(), &mut self.block);
+            // A command that is on its way with an earlier moment may yet let an entry live on that has ended by now.
+            let more = copying.slice(store, before(now()), &mut self.block);
             if self.block.len() >= Block::FULL || (!more && !self.block.is_empty()) {
                 self.put_block()?;
             }

@@ -275,7 +275,11 @@ fn snapshot(shared: &Shared) -> io::Result<u64> {
     .and_then(|mut snapshot| {
         let go_on = || !shared.stopping.load(SeqCst);
         snapshot.write(shared.service.store(), now, go_on)?;
-        let (epoch, _) = shared.round(Wish::Sync)?;
+        let (epoch, last) = shared.round(Wish::Sync)?;
+        if last != segment {
+            // What it left to the kernel before it broke may never come to the disk, and entries may tell of that.
+            return Err(io::Error::other("the log broke meanwhile"));
+        }
         snapshot.finish(epoch, now())
     });
     let (entries, bytes) = match written {
