@@ -1,6 +1,7 @@
 //! The two buffers of a connection. Their owner moves bytes between them and the wire; a session only looks at
 //! [`Input`] and only appends to [`Output`].
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -184,9 +185,8 @@ pub struct Output {
     len: usize,
     /// Bytes of memory of the sealed pieces, blobs aside.
     sealed_memory: usize,
-    /// Bytes ever sent.
-    sent_ever: u64,
-    held: Held,
+    /// Boxed, since most connections never have one, and there may be ten thousand.
+    held: Option<Box<Held>>,
 }
 
 #[derive(Debug)]
@@ -217,8 +217,7 @@ impl Output {
             sent: 0,
             len: 0,
             sealed_memory: 0,
-            sent_ever: 0,
-            held: Held::new(),
+            held: None,
         }
     }
 
@@ -238,20 +237,17 @@ impl Output {
     #[must_use]
     #[inline]
     pub fn ready(&self) -> usize {
-        self.held
-            .first()
-            .map_or(self.len, |first| (first - self.sent_ever) as usize)
+        match &self.held {
+            None => self.len,
+            Some(held) => held.ready().unwrap_or(self.len),
+        }
     }
 
-    pub(crate) const fn sent_ever(&self) -> u64 {
-        self.sent_ever
+    pub(crate) fn held(&self) -> Option<&Held> {
+        self.held.as_deref()
     }
 
-    pub(crate) const fn held(&self) -> &Held {
-        &self.held
-    }
-
-    pub(crate) const fn held_mut(&mut self) -> &mut Held {
+    pub(crate) fn held_mut(&mut self) -> &mut Option<Box<Held>> {
         &mut self.held
     }
 
@@ -348,7 +344,9 @@ impl Output {
     /// If fewer are [`ready`](Self::ready).
     pub fn consume(&mut self, n: usize) {
         assert!(n <= self.ready(), "more sent than may be");
-        self.sent_ever += n as u64;
+        if let Some(held) = &mut self.held {
+            held.sent(n);
+        }
         self.discard(n);
     }
 
@@ -400,6 +398,6 @@ impl Output {
     #[must_use]
     pub fn own_memory(&self) -> usize {
         let list = self.sealed.capacity() * size_of::<Chunk>();
-        list + self.sealed_memory + self.tail.capacity() + self.held.memory()
+        list + self.sealed_memory + self.tail.capacity() + self.held().map_or(0, Held::memory)
     }
 }

@@ -5,7 +5,6 @@
 //! made the change becomes an error; what was only read is told as it is.
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use crate::Output;
 use crate::command::Error;
@@ -16,6 +15,8 @@ use crate::reply::{Reply, Wire};
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     holds: VecDeque<Hold>,
+    /// Bytes sent since there is this list.
+    sent: u64,
     /// The last epoch whose end somebody is told of.
     awaited: Epoch,
 }
@@ -23,7 +24,7 @@ pub(crate) struct Held {
 /// A reply that waits.
 #[derive(Clone, Copy, Debug)]
 struct Hold {
-    /// Where it begins and ends, counted from the first byte that was ever sent.
+    /// Where it begins and ends, counted from the first byte that was sent since there is the list.
     start: u64,
     end: u64,
     epoch: Epoch,
@@ -32,21 +33,20 @@ struct Hold {
 }
 
 impl Held {
-    pub(crate) const fn new() -> Self {
-        Self {
-            holds: VecDeque::new(),
-            awaited: Epoch(0),
-        }
+    /// Bytes before the first of them; `None` where none waits.
+    #[inline]
+    pub(crate) fn ready(&self) -> Option<usize> {
+        let first = self.holds.front()?;
+        Some((first.start - self.sent) as usize)
     }
 
-    /// Where the first of them begins.
-    #[inline]
-    pub(crate) fn first(&self) -> Option<u64> {
-        self.holds.front().map(|hold| hold.start)
+    /// So many bytes were sent.
+    pub(crate) fn sent(&mut self, n: usize) {
+        self.sent += n as u64;
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.holds.capacity() * size_of::<Hold>()
+        size_of::<Self>() + self.holds.capacity() * size_of::<Hold>()
     }
 }
 
@@ -54,15 +54,16 @@ impl Output {
     /// Holds what was appended since `len` bytes waited, until `epoch` is decided. Where that fails, an error in the
     /// language of `instead` takes its place.
     pub(crate) fn hold(&mut self, len: usize, epoch: Epoch, instead: Option<Wire>) {
-        let start = self.sent_ever() + len as u64;
-        let end = self.sent_ever() + self.len() as u64;
-        let held = &mut self.held_mut().holds;
-        match held.back_mut() {
+        let waiting = self.len();
+        let held = self.held_mut().get_or_insert_default();
+        let start = held.sent + len as u64;
+        let end = held.sent + waiting as u64;
+        match held.holds.back_mut() {
             // One hold does for a pipeline of reads.
             Some(last) if last.epoch == epoch && last.instead.is_none() && instead.is_none() => {
                 last.end = end;
             }
-            _ => held.push_back(Hold {
+            _ => held.holds.push_back(Hold {
                 start,
                 end,
                 epoch,
@@ -73,13 +74,14 @@ impl Output {
 
     /// The first epoch that something waits for; `None` where nothing waits.
     #[must_use]
+    #[inline]
     pub fn held_until(&self) -> Option<Epoch> {
-        self.held().holds.front().map(|hold| hold.epoch)
+        self.held()?.holds.front().map(|hold| hold.epoch)
     }
 
     /// Whether nobody was asked to tell of the end of an epoch yet; now somebody is.
     pub(crate) fn awaits(&mut self, epoch: Epoch) -> bool {
-        let awaited = &mut self.held_mut().awaited;
+        let awaited = &mut self.held_mut().get_or_insert_default().awaited;
         let fresh = *awaited < epoch;
         *awaited = epoch.max(*awaited);
         fresh
@@ -87,18 +89,28 @@ impl Output {
 
     /// Lets go what is decided.
     pub(crate) fn settle(&mut self, verdict: impl Fn(Epoch) -> Verdict) {
-        while let Some(&hold) = self.held().holds.front() {
-            match (verdict(hold.epoch), hold.instead) {
-                (Verdict::Pending, _) => return,
-                (Verdict::Failed, Some(wire)) => self.replace(hold, wire),
-                (Verdict::Durable | Verdict::Failed, _) => {}
+        while let Some(mut held) = self.held_mut().take() {
+            let Some(&hold) = held.holds.front() else {
+                // An idle connection has no list.
+                return;
+            };
+            let verdict = verdict(hold.epoch);
+            if verdict != Verdict::Pending {
+                held.holds.pop_front();
             }
-            self.held_mut().holds.pop_front();
+            match (verdict, hold.instead) {
+                (Verdict::Failed, Some(wire)) => self.replace(hold, wire, &mut held),
+                (Verdict::Durable | Verdict::Pending | Verdict::Failed, _) => {}
+            }
+            *self.held_mut() = Some(held);
+            if verdict == Verdict::Pending {
+                return;
+            }
         }
     }
 
     /// Puts an error into the place of a reply. Seldom done: all that waits is copied.
-    fn replace(&mut self, hold: Hold, wire: Wire) {
+    fn replace(&mut self, hold: Hold, wire: Wire, held: &mut Held) {
         let mut error = Output::new();
         let mut reply = Reply::new(&mut error, wire);
         if let Wire::Text(_) = wire {
@@ -107,21 +119,18 @@ impl Output {
             reply.error(Error::Unwritten);
         }
         let mut all = self.to_vec();
-        let base = self.sent_ever();
-        let (start, end) = ((hold.start - base) as usize, (hold.end - base) as usize);
+        let (start, end) = (
+            (hold.start - held.sent) as usize,
+            (hold.end - held.sent) as usize,
+        );
         let (before, now) = (all.len(), error.to_vec());
         all.splice(start..end, now);
         let longer = all.len() as i64 - before as i64;
-        for later in &mut self.held_mut().holds {
+        for later in &mut held.holds {
             later.start = later.start.wrapping_add_signed(longer);
             later.end = later.end.wrapping_add_signed(longer);
         }
-        self.rewrite(all);
-    }
-
-    fn rewrite(&mut self, all: Vec<u8>) {
         let waits = self.len();
-        // As if it had been sent; the positions of what is held do not follow.
         self.discard(waits);
         self.put(&all);
     }
@@ -134,6 +143,7 @@ mod tests {
     use crate::protocol::Eol;
     use alloc::string::String;
     use alloc::vec;
+    use alloc::vec::Vec;
 
     fn sendable(output: &Output) -> String {
         let mut slices: [&[u8]; 16] = [&[]; 16];
