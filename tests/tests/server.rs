@@ -548,7 +548,7 @@ fn time_and_save() {
         peer.resp(&["TIME"]),
         "*2\r\n$10\r\n1800000000\r\n$6\r\n123000\r\n"
     );
-    let refusal = "persistence is not configured: the server has no data directory";
+    let refusal = "persistence is not configured: the server has no data directory (--dir)";
     assert_eq!(peer.text("SAVE"), format!("ERROR {refusal}"));
     assert_eq!(peer.resp(&["SAVE"]), format!("-ERR {refusal}\r\n"));
 }
