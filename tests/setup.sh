@@ -31,6 +31,7 @@ need python3-venv python3 -c 'import ensurepip, venv'
 if [ "$(id -u)" -eq 0 ]; then
   need chromium command -v chromium
   need tmux command -v tmux
+  need strace command -v strace
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
