@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use ant_cache_core::Service;
+use ant_cache_core::journal::frame::Segment;
 use ant_cache_core::journal::{Epoch, Journal};
 
 use super::files::Files;
@@ -48,10 +49,21 @@ struct Shared {
 /// What the log thread is asked for.
 #[derive(Debug)]
 enum Request {
-    /// A round with this wish; the answer is the last epoch that is on the disk with it, and the present segment.
-    Round(Wish, SyncSender<io::Result<(Epoch, u64)>>),
+    /// A round with this wish.
+    Round(Wish, SyncSender<io::Result<Reached>>),
     /// To end, with everything on the disk.
     Stop,
+}
+
+/// How far the log is after a round.
+#[derive(Debug)]
+struct Reached {
+    /// The last epoch that is on the disk.
+    epoch: Epoch,
+    /// The number of the present segment.
+    segment: u64,
+    /// Bytes of all segments that a recovery would read.
+    bytes: u64,
 }
 
 /// Wakes a thread that is parked.
@@ -78,7 +90,7 @@ impl Shared {
     }
 
     /// Has the log thread do a round.
-    fn round(&self, wish: Wish) -> io::Result<(Epoch, u64)> {
+    fn round(&self, wish: Wish) -> io::Result<Reached> {
         let (answer, answered) = mpsc::sync_channel(1);
         self.request(Request::Round(wish, answer));
         answered
@@ -187,7 +199,11 @@ fn write_log(shared: &Shared, mut log: Log, requests: &Receiver<Request>) -> io:
             let done = log.round(store, shared.clock.now(), wish);
             if let Some(answer) = answer {
                 // Who asked may have gone.
-                let _ = answer.send(done.map(|()| (log.closed(), log.number())));
+                let _ = answer.send(done.map(|()| Reached {
+                    epoch: log.closed(),
+                    segment: log.number(),
+                    bytes: journal.status().log().bytes,
+                }));
                 continue;
             }
             grow(shared);
@@ -261,8 +277,11 @@ fn write_snapshots(shared: &Shared, interval: Duration) {
 fn snapshot(shared: &Shared) -> io::Result<u64> {
     let begun = shared.clock.now();
     let status = shared.journal().status();
-    let before = status.log().bytes;
-    let (epoch, segment) = shared.round(Wish::Rotate)?;
+    let Reached {
+        epoch,
+        segment,
+        bytes: log,
+    } = shared.round(Wish::Rotate)?;
     let (files, names) = (&shared.files, &shared.names);
     let now = || shared.clock.now();
     let written = Snapshot::begin(
@@ -275,12 +294,12 @@ fn snapshot(shared: &Shared) -> io::Result<u64> {
     .and_then(|mut snapshot| {
         let go_on = || !shared.stopping.load(SeqCst);
         snapshot.write(shared.service.store(), now, go_on)?;
-        let (epoch, last) = shared.round(Wish::Sync)?;
-        if last != segment {
+        let reached = shared.round(Wish::Sync)?;
+        if reached.segment != segment {
             // What it left to the kernel before it broke may never come to the disk, and entries may tell of that.
             return Err(io::Error::other("the log broke meanwhile"));
         }
-        snapshot.finish(epoch, now())
+        snapshot.finish(reached.epoch, now())
     });
     let (entries, bytes) = match written {
         Ok(written) => written,
@@ -291,7 +310,8 @@ fn snapshot(shared: &Shared) -> io::Result<u64> {
         }
     };
     remove_old(&**files, names, segment);
-    status.cut_log_bytes(before);
+    // The new segment had nothing but its header then.
+    status.cut_log_bytes(log - Segment::LEN as u64);
     let took = now().since(begun);
     tracing::info!("wrote a snapshot of {entries} entries, {bytes} bytes, in {took} ms");
     Ok(bytes)
