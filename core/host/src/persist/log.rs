@@ -213,13 +213,14 @@ impl Log {
 
     /// Writes and syncs; true where all up to the closed epoch is as durable as the policy promises.
     fn put_down(&mut self, now: Millis, wish: Wish, status: &Status) -> io::Result<bool> {
-        let healing = match self.state {
-            State::Open { .. } => false,
+        let paused = match self.state {
+            State::Open { .. } => None,
             State::Broken { again, .. } if now < again && wish == Wish::Policy => {
                 return Err(io::Error::other("the log is not tried again yet"));
             }
-            State::Broken { .. } => true,
+            State::Broken { pause, .. } => Some(pause),
         };
+        let healing = paused.is_some();
         let done = self.try_put_down(now, wish, healing, status);
         match &done {
             Ok(_) if healing => {
@@ -232,7 +233,10 @@ impl Log {
             Ok(_) => {}
             Err(error) => {
                 status.broke(error.to_string());
-                self.broke(error, now);
+                if healing {
+                    self.withdraw(status);
+                }
+                self.broke(error, now, paused);
             }
         }
         done
@@ -306,11 +310,27 @@ impl Log {
         self.written = 0;
     }
 
-    /// What was written since the last sync is not trusted, nor is the file: all of it goes to another one.
-    fn broke(&mut self, error: &io::Error, now: Millis) {
+    /// Removes the segment of an attempt to go on that came to nothing: what is in it is in memory, and on a full disk
+    /// the next attempt needs its room.
+    fn withdraw(&mut self, status: &Status) {
+        // Unless something in it is kept already, and only the next segment could not be made.
+        if !matches!(&self.state, State::Open { header, .. } if header.after == self.kept) {
+            return;
+        }
+        let frames = self.unsynced.iter().take(self.written);
+        let bytes: usize = frames.map(Frame::len).sum();
+        status.cut_log_bytes((Segment::LEN + bytes) as u64);
+        // Where it cannot be removed, the next attempt empties it, for it has the same number.
+        let _ = self.files.remove(&self.names.segment(self.number));
+        self.number -= 1;
+    }
+
+    /// What was written since the last sync is not trusted, nor is the file: all of it goes to another one. `paused` is
+    /// the pause before this attempt, where it was not the first.
+    fn broke(&mut self, error: &io::Error, now: Millis, paused: Option<u64>) {
         self.gap |= self.kept > self.synced;
-        let pause = match self.state {
-            State::Open { .. } => {
+        let pause = match paused {
+            None => {
                 tracing::error!(
                     %error,
                     segment = self.names.segment(self.number),
@@ -318,7 +338,7 @@ impl Log {
                 );
                 RETRY[0]
             }
-            State::Broken { pause, .. } => (pause * 2).min(RETRY[1]),
+            Some(pause) => (pause * 2).min(RETRY[1]),
         };
         self.written = 0;
         self.state = State::Broken {
