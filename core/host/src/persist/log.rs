@@ -229,6 +229,10 @@ impl Log {
                     "the log can be written again; changes are taken"
                 );
                 status.healed();
+                if self.gap {
+                    // What was not synced is in no file that can be trusted.
+                    status.ask();
+                }
             }
             Ok(_) => {}
             Err(error) => {
