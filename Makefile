@@ -44,6 +44,10 @@ bench: test-tools
 	python3 scripts/measure.py workers
 	python3 scripts/measure.py keys
 	python3 scripts/measure.py idle
+	python3 scripts/persistence.py interval
+	python3 scripts/persistence.py always
+	python3 scripts/persistence.py snapshot
+	python3 scripts/persistence.py startup
 	$(CARGO) run --release --package ant-cache-cli -- bench --suite full --out $(TARGET)/bench-results --update docs/PERFORMANCE.md
 	python3 scripts/c_bench.py
 
