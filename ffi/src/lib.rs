@@ -1,7 +1,7 @@
 //! libantcache: Ant-Cache for C. The manual is the header, `include/antcache.h`, which is made from this crate.
 //!
-//! Every function follows one path: [`boundary::guarded`] catches what panics, [`handle`] finds out whether a pointer is a
-//! live object of the right kind, [`memory`] turns pointers and lengths into slices and results into memory that C
+//! Every function follows one path: `boundary::guarded` catches what panics, `handle` finds out whether a pointer is a
+//! live object of the right kind, `memory` turns pointers and lengths into slices and results into memory that C
 //! owns. What is between is safe code over the other crates. Function bodies hold `unsafe` only to call these three.
 #![deny(unsafe_op_in_unsafe_fn)]
 // C's names, and C's argument lists.
