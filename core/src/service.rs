@@ -10,7 +10,7 @@ use crate::Millis;
 use crate::command::table;
 use crate::eviction::Eviction;
 use crate::facts::{Fact, Gauges, Tell};
-use crate::ledger::{Ledger, Owner};
+use crate::ledger::{Charge, Ledger, Owner, allocation};
 use crate::session::{Budget, Session};
 use crate::settings::Settings;
 use crate::stats::{
@@ -111,7 +111,7 @@ pub struct Statistics {
 
 #[derive(Debug, Default)]
 struct Registry {
-    live: Vec<Arc<Counters>>,
+    live: Vec<(Arc<Counters>, Charge)>,
     /// The sum of the sets whose workers are gone.
     retired: Totals,
 }
@@ -274,7 +274,9 @@ impl Service {
         let counters = Arc::new(Counters::default());
         let mut registry = self.counters.lock();
         registry.retire();
-        registry.live.push(Arc::clone(&counters));
+        let mut charge = Charge::new(&self.ledger, Owner::Process);
+        charge.set(allocation(size_of::<Counters>() + align_of::<Counters>()));
+        registry.live.push((Arc::clone(&counters), charge));
         counters
     }
 
@@ -346,7 +348,7 @@ impl Service {
         let mut registry = self.counters.lock();
         registry.retire();
         let mut totals = registry.retired;
-        for counters in &registry.live {
+        for (counters, _) in &registry.live {
             totals.add(counters);
         }
         totals
@@ -357,7 +359,7 @@ impl Registry {
     /// Folds the sets that only this registry still holds into the sum.
     fn retire(&mut self) {
         let retired = &mut self.retired;
-        self.live.retain(|counters| {
+        self.live.retain(|(counters, _)| {
             let alive = Arc::strong_count(counters) > 1;
             if !alive {
                 retired.add(counters);

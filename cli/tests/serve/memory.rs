@@ -131,8 +131,9 @@ fn what_is_told_as_used_is_what_the_allocator_gave_out() {
             client.info("allocator_allocated"),
         );
         let error = used as f64 / given as f64 - 1.0;
+        // What a process needs before it holds anything is estimated, which shows where it holds little.
         assert!(
-            error.abs() <= 0.05,
+            error.abs() <= 0.05 || used.abs_diff(given) <= 512 << 10,
             "{keys} keys of {size} bytes: {used} used, {given} given out, {error:.3}"
         );
     }
