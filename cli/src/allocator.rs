@@ -31,9 +31,10 @@ pub(crate) fn name() -> String {
     }
 }
 
-/// Bytes that the allocator keeps ready for a thread that works, and counts as given out. Measured: 50 to 100 KiB.
+/// Bytes that the allocator keeps ready for a thread that works, and counts as given out, with what the thread itself
+/// takes. Measured: 50 to 100 KiB; with 80 what is told as used after 100,000 small keys is 4 % less than what is given out.
 /// Without such caches setting a value of 2 KiB takes 40 % longer.
-pub(crate) const THREAD_CACHE: usize = 64 << 10;
+pub(crate) const THREAD_CACHE: usize = 80 << 10;
 
 /// What it knows of itself, in bytes.
 #[derive(Clone, Copy, Debug)]

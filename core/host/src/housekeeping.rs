@@ -10,9 +10,10 @@ use ant_cache_core::Budget;
 
 use crate::Host;
 use crate::alarm::{Alarm, Woken};
-use crate::overhead::Overhead;
+use crate::overhead::{self, Overhead};
 
-/// At most one tick in this time for new requests' sake: memory of expired entries has to be back within a second.
+/// At most one tick in this time for new requests' sake: memory of expired entries has to be back within a second. Where
+/// memory is tight it is looked at as often as that is done.
 const PACE: Duration = Duration::from_millis(100);
 
 /// At most one tick in this time for what is due. With a thousand shards something is due at every moment, and a way
@@ -45,6 +46,15 @@ impl Housekeeper {
         self.0.stop();
     }
 
+    /// The pause before requests that were executed are followed up.
+    fn pace(host: &Host) -> Duration {
+        if Overhead::is_tight(host.service()) {
+            overhead::PAUSE
+        } else {
+            PACE
+        }
+    }
+
     /// Keeps house until [`stop`](Self::stop).
     pub fn run(&self, host: &Host) {
         let mut overhead = Overhead::default();
@@ -73,7 +83,7 @@ impl Housekeeper {
             }
             match self.0.sleep(due) {
                 Woken::Due => {}
-                Woken::Nudged if self.0.pause(PACE) => {}
+                Woken::Nudged if self.0.pause(Self::pace(host)) => {}
                 Woken::Nudged | Woken::Stopped => return,
             }
         }
