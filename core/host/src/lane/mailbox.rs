@@ -9,7 +9,9 @@
 //! ```
 //!
 //! One of them sees the other, so a lane is never Polling with mail and without a notification on its way. `notified`
-//! saves the system call where one is on its way already.
+//! saves the system call where one is on its way already. The leader clears it after each wait, whatever ended the wait:
+//! a notification that comes late finds its letter taken, and no letter says that it has come. It does so while it is
+//! still Polling: once it works it may be deposed, and the next leader would wait for what has come.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
@@ -60,10 +62,16 @@ impl<T> Mailbox<T> {
         !self.filled.load(Acquire)
     }
 
-    /// Takes everything out, into `to`. Where the poller was notified, its notification must be cleared before this.
+    /// Notes that the leader's wait is over, with or without a notification, while the lane is still Polling. Where the
+    /// poller was notified, its notification must be cleared before this.
+    pub fn heard(&self) {
+        if self.notified.load(Relaxed) {
+            self.notified.store(false, Relaxed);
+        }
+    }
+
+    /// Takes everything out, into `to`.
     pub fn take(&self, to: &mut Vec<T>) {
-        // Before the lock: whoever posts after this has taken it finds the flag down, and notifies.
-        self.notified.store(false, Relaxed);
         let mut queue = lock(&self.queue);
         self.filled.store(false, Release);
         to.append(&mut queue);
@@ -82,6 +90,7 @@ mod tests {
         assert!(!mail.is_empty());
         assert!(mail.post([2, 3], &lease));
         assert!(!mail.post([4], &lease), "a notification is on its way");
+        mail.heard();
         lease.work(&hold);
         let mut got = Vec::new();
         mail.take(&mut got);
@@ -92,5 +101,18 @@ mod tests {
             "the leader will look before it polls"
         );
         assert!(lease.rest(&hold) && !mail.is_empty());
+    }
+
+    #[test]
+    fn a_notification_that_finds_no_mail_is_heard_too() {
+        let (lease, mail) = (Lease::new(), Mailbox::new());
+        let hold = lease.claim().unwrap();
+        assert!(mail.post([1], &lease));
+        // The leader is awake for another reason, and takes the letter before the notification comes.
+        lease.work(&hold);
+        mail.take(&mut Vec::new());
+        assert!(lease.rest(&hold) && mail.is_empty());
+        mail.heard();
+        assert!(mail.post([2], &lease), "the leader waits again");
     }
 }

@@ -308,6 +308,7 @@ impl<'a, P: Places> Term<'a, P> {
     pub fn serve(&mut self) -> Result<(), Over> {
         let (lane, pool) = (self.lane, self.pool);
         self.woke = Instant::now();
+        lane.mail.heard();
         // While the lane is Polling nobody else leads it, so what was reported cannot be lost.
         lane.places().report(&self.events);
         lane.lease.work(&self.hold);
