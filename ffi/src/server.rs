@@ -1,21 +1,14 @@
 //! The server.
 
 use core::ffi::c_char;
-use core::num::NonZeroUsize;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Wake, Waker};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use ant_cache_core::facts::{Fact, Section};
-use ant_cache_core::service::Options;
-use ant_cache_core::settings::Settings as LiveSettings;
-use ant_cache_core::store::Store;
 use ant_cache_host::config::{self, Architecture, Runtime as RuntimeName, Settings};
 use ant_cache_host::persist::Persistence;
-use ant_cache_host::process::random_bits;
-use ant_cache_host::{Clock, Host, Listener, Listeners, Runtime, Shutdown};
+use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
 use ant_cache_runtime_smol as smol;
 use ant_cache_runtime_std as threads;
 
@@ -109,22 +102,17 @@ unsafe fn pairs<'a>(
 fn start(pairs: Vec<(&str, String)>) -> Result<antcache_server, Failure> {
     let (_, settings) =
         config::load(pairs, []).map_err(|error| Failure::new(ANTCACHE_BAD_SETTINGS, error))?;
-    let listen = |error| Failure::new(ANTCACHE_LISTEN, error);
-    let mut listeners = Listeners::new();
-    listeners
-        .tcp(&settings.host, settings.port)
-        .map_err(listen)?;
-    if let Some(path) = &settings.unix_socket {
-        listeners.unix(path).map_err(listen)?;
-    }
+    let listeners = settings
+        .listen()
+        .map_err(|error| Failure::new(ANTCACHE_LISTEN, error))?;
     let system = |error| Failure::new(ANTCACHE_SYSTEM, error);
     let shutdown = Shutdown::new().map_err(system)?;
-    let port = listeners
-        .iter()
-        .find_map(Listener::address)
-        .map_or(0, |address| address.port());
-    let host = Arc::new(host(&settings, port));
-    host.service().set_stopper(stopper(&shutdown));
+    let port = listeners.port();
+    let mut options = settings.options(&listeners);
+    let allocator = Fact::new(Section::Memory, "mem_allocator", "libc");
+    options.facts.push(allocator);
+    let host = Arc::new(Host::new(options, Clock::system()));
+    host.service().set_stopper(shutdown.waker());
     let persistence = settings.persistence.as_ref().map(|options| {
         Persistence::open(options, host.service(), host.clock())
             .map_err(|error| Failure::new(ANTCACHE_SYSTEM, error))
@@ -150,19 +138,6 @@ fn start(pairs: Vec<(&str, String)>) -> Result<antcache_server, Failure> {
     })
 }
 
-/// Stops the server when the command SHUTDOWN wakes it.
-fn stopper(shutdown: &Shutdown) -> Waker {
-    struct Stop(Shutdown);
-
-    impl Wake for Stop {
-        fn wake(self: Arc<Self>) {
-            self.0.trigger();
-        }
-    }
-
-    Arc::new(Stop(shutdown.clone())).into()
-}
-
 fn serve(
     settings: &Settings,
     host: Arc<Host>,
@@ -174,16 +149,14 @@ fn serve(
         stack_size,
         ..
     } = settings;
-    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let executors = settings.executor_threads.unwrap_or_else(cores);
-    let or_lanes = |lanes| settings.lanes.unwrap_or(lanes).min(workers);
+    let (executors, lanes) = (settings.executor_count(), settings.lane_count());
     match (settings.runtime, settings.architecture) {
         (RuntimeName::Std, Architecture::Single) => {
             threads::Single { stack_size }.serve(host, listeners, shutdown)
         }
         (RuntimeName::Std, Architecture::Pooled) => threads::Pooled {
             workers,
-            lanes: or_lanes(cores()),
+            lanes,
             stack_size,
         }
         .serve(host, listeners, shutdown),
@@ -194,44 +167,11 @@ fn serve(
         .serve(host, listeners, shutdown),
         (RuntimeName::Smol, Architecture::Pooled) => smol::Pooled {
             workers,
-            lanes: or_lanes(executors),
+            lanes,
             stack_size,
         }
         .serve(host, listeners, shutdown),
     }
-}
-
-fn host(settings: &Settings, port: u16) -> Host {
-    let live = LiveSettings::default();
-    let password = settings.password.as_ref();
-    live.set_password(password.map(|password| password.reveal().to_vec()));
-    live.set_max_memory(settings.max_memory.unwrap_or(u64::MAX));
-    live.set_least_memory(settings.least_memory);
-    live.set_eviction(settings.eviction);
-    live.set_max_connections(settings.max_connections);
-    live.set_send_timeout(millis(settings.send_timeout));
-    live.set_idle_timeout(millis(settings.idle_timeout));
-    let options = Options {
-        seed: random_bits(),
-        shards: settings.max_memory.map_or(Store::SHARDS, Store::shards_for),
-        settings: live,
-        facts: vec![
-            Fact::new(Section::Server, "tcp_port", port),
-            Fact::new(Section::Memory, "mem_allocator", "libc"),
-            Fact::new(Section::Antcache, "runtime", settings.runtime),
-            Fact::new(Section::Antcache, "architecture", settings.architecture),
-        ],
-        fixed: vec![("bind", settings.host.clone()), ("port", port.to_string())],
-        ..Options::default()
-    };
-    Host::new(options, Clock::system())
-}
-
-/// A timeout in milliseconds; 0 for none.
-fn millis(timeout: Option<Duration>) -> u64 {
-    timeout.map_or(0, |time| {
-        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 /// Writes the TCP port that the server listens on.

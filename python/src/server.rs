@@ -11,7 +11,7 @@ use ant_cache_core::service::Options;
 use ant_cache_core::settings::Settings;
 use ant_cache_core::store::Store;
 use ant_cache_host::process::random_bits;
-use ant_cache_host::{Clock, Host, Listener, Listeners, Runtime, Shutdown};
+use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
@@ -122,8 +122,7 @@ impl Server {
         if let Some(path) = &unix_socket {
             listeners.unix(path).map_err(|error| refuse(&error))?;
         }
-        let address = listeners.iter().find_map(Listener::address);
-        let port = address.map_or(port, |address| address.port());
+        let port = listeners.port();
         let settings = Settings::default();
         settings.set_password(password.map(String::into_bytes));
         settings.set_max_memory(max_memory.unwrap_or(u64::MAX));

@@ -3,9 +3,9 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread;
 
 use ant_cache_host::pool::{self, Size};
+use ant_cache_host::process::cores;
 use ant_cache_host::{Host, Listeners, Runtime, STACK, Shutdown};
 
 use crate::tasks::Tasks;
@@ -87,8 +87,4 @@ impl Runtime for Pooled {
         };
         pool::serve(size, Tasks::new, host, listeners, &shutdown)
     }
-}
-
-fn cores() -> NonZeroUsize {
-    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

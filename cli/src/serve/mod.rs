@@ -10,8 +10,6 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
-use std::thread;
 
 use ant_cache_host::config::{
     self, Architecture, Level, LogFormat, Runtime as RuntimeName, Settings,
@@ -49,13 +47,13 @@ fn start(args: Args) -> Result<(), String> {
         complain("warning", &warning);
     }
     log(settings.log_level, settings.log_format);
-    let listeners = listen(&settings)?;
+    let listeners = settings.listen().map_err(|error| error.to_string())?;
     let shutdown = Shutdown::new().map_err(|error| format!("cannot start: {error}"))?;
     signals::trigger(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
     let metrics = metrics::listen(&settings)?;
     let address = metrics.as_ref().map(metrics::Listening::address);
     let host = host::host(&settings, &listeners, address);
-    host.service().set_stopper(stopper(&shutdown));
+    host.service().set_stopper(shutdown.waker());
     let metrics = metrics
         .map(|metrics| metrics.serve(&settings, &host, &shutdown))
         .transpose()
@@ -80,19 +78,6 @@ fn start(args: Args) -> Result<(), String> {
     served
 }
 
-/// Stops the server when the command SHUTDOWN wakes it.
-fn stopper(shutdown: &Shutdown) -> Waker {
-    struct Stop(Shutdown);
-
-    impl Wake for Stop {
-        fn wake(self: Arc<Self>) {
-            self.0.trigger();
-        }
-    }
-
-    Arc::new(Stop(shutdown.clone())).into()
-}
-
 /// Says what is about to serve, and serves.
 fn serve(
     settings: &Settings,
@@ -105,8 +90,7 @@ fn serve(
         stack_size,
         ..
     } = settings;
-    let executors = settings.executor_threads.unwrap_or_else(cores);
-    let or_lanes = |lanes| settings.lanes.unwrap_or(lanes).min(workers);
+    let (executors, lanes) = (settings.executor_count(), settings.lane_count());
     let ready = |size: &[(NonZeroUsize, &str)]| announce(settings, &listeners, size);
     match (settings.runtime, settings.architecture) {
         (RuntimeName::Std, Architecture::Single) => {
@@ -114,7 +98,6 @@ fn serve(
             threads::Single { stack_size }.serve(host, listeners, shutdown)
         }
         (RuntimeName::Std, Architecture::Pooled) => {
-            let lanes = or_lanes(cores());
             ready(&[(workers, "worker"), (lanes, "lane")]);
             let pooled = threads::Pooled {
                 workers,
@@ -132,7 +115,6 @@ fn serve(
             single.serve(host, listeners, shutdown)
         }
         (RuntimeName::Smol, Architecture::Pooled) => {
-            let lanes = or_lanes(executors);
             ready(&[(workers, "worker"), (lanes, "lane")]);
             let pooled = smol::Pooled {
                 workers,
@@ -142,11 +124,6 @@ fn serve(
             pooled.serve(host, listeners, shutdown)
         }
     }
-}
-
-/// The cores that this process may use, as far as the system tells.
-fn cores() -> NonZeroUsize {
-    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Logs to standard error from here on. Whatever becomes of that file, the server goes on.
@@ -168,17 +145,6 @@ fn log(level: Level, format: LogFormat) {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
-}
-
-fn listen(settings: &Settings) -> Result<Listeners, String> {
-    let mut listeners = Listeners::new();
-    listeners
-        .tcp(&settings.host, settings.port)
-        .map_err(|error| error.to_string())?;
-    if let Some(path) = &settings.unix_socket {
-        listeners.unix(path).map_err(|error| error.to_string())?;
-    }
-    Ok(listeners)
 }
 
 /// The one line of a start that went well.

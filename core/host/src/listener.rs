@@ -119,6 +119,13 @@ impl Listeners {
         self.0.iter()
     }
 
+    /// The TCP port, which the system may have chosen; 0 where there is none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let address = self.iter().find_map(Listener::address);
+        address.map_or(0, |address| address.port())
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

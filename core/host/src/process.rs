@@ -3,6 +3,8 @@
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::num::NonZeroUsize;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -89,6 +91,12 @@ pub fn raise_file_limit() -> Option<u64> {
 #[must_use]
 pub fn random_bits() -> u64 {
     RandomState::new().hash_one("ant-cache")
+}
+
+/// The cores that this process may use, as far as the system tells.
+#[must_use]
+pub fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// The memory of the machine in bytes.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 /// A flag that any thread can raise once and any thread can wait for. Clones share it.
@@ -51,6 +52,20 @@ impl Shutdown {
         let _ = self.0.near.shutdown(Direction::Write);
     }
 
+    /// A waker that raises the flag.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        struct Stop(Shutdown);
+
+        impl Wake for Stop {
+            fn wake(self: Arc<Self>) {
+                self.0.trigger();
+            }
+        }
+
+        Arc::new(Stop(self.clone())).into()
+    }
+
     /// Whether the flag is raised.
     #[must_use]
     pub fn is_triggered(&self) -> bool {
@@ -84,7 +99,7 @@ mod tests {
             let shutdown = shutdown.clone();
             move || shutdown.wait()
         });
-        shutdown.trigger();
+        shutdown.waker().wake();
         shutdown.trigger();
         waiter.join().unwrap();
         shutdown.wait();

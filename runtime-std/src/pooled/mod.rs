@@ -6,9 +6,9 @@ mod places;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread;
 
 use ant_cache_host::pool::{self, Size};
+use ant_cache_host::process::cores;
 use ant_cache_host::{Host, Listeners, Runtime, STACK, Shutdown};
 
 use places::Places;
@@ -29,10 +29,9 @@ impl Pooled {
     /// A pool of `workers` with a lane for each core that the process may use.
     #[must_use]
     pub fn new(workers: NonZeroUsize) -> Self {
-        let lanes = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
             workers,
-            lanes,
+            lanes: cores(),
             stack_size: STACK,
         }
     }

@@ -24,6 +24,7 @@ mod file;
 mod kind;
 mod nearest;
 mod settings;
+mod start;
 mod table;
 
 use std::ffi::OsString;
