@@ -223,6 +223,32 @@ impl Session {
         wants
     }
 
+    /// Parses what has arrived, and asks the processor for the lines of the index that its requests need.
+    ///
+    /// A turn does that itself. Who has several connections with input prepares them all, then
+    /// [prefetches](Self::prefetch) for all, then gives them their turns: the memory that they wait for comes while
+    /// the others are dealt with.
+    pub fn prepare(&mut self, input: &mut Input) {
+        if self.ready.is_empty()
+            && self.fault.is_none()
+            && self.parse(input)
+            && let [only] = self.ready[..]
+            && only.hash != 0
+        {
+            self.service.store.prefetch_index(only.hash);
+        }
+    }
+
+    /// Asks for the entry of a request that was [prepared](Self::prepare) alone. Of several, parsing has asked for
+    /// theirs.
+    pub fn prefetch(&self) {
+        if let [only] = self.ready[..]
+            && only.hash != 0
+        {
+            self.service.store.prefetch_entry(only.hash);
+        }
+    }
+
     /// Lets those replies go that waited for changes to be durable, as far as that is decided now. Returns whether
     /// some go on waiting, and then has `waker` woken for them.
     pub fn settle(&self, output: &mut Output, waker: &Waker) -> bool {
@@ -342,7 +368,7 @@ impl Session {
                     let hash = match command {
                         Some(command) if command.keys.first > 0 && args.len() > 1 => {
                             let hash = store.key(args.get(1)).hash();
-                            // The first is executed too soon for it to help.
+                            // The first is executed too soon for it to help, unless it was prepared.
                             if !self.ready.is_empty() {
                                 store.prefetch_index(hash);
                             }

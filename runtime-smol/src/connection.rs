@@ -51,6 +51,7 @@ impl Serving {
         };
         let clock = || host.clock().now();
         let turned = bench.turn(&mut connection.link, &connection.stream, readable, clock);
+        kit.buffers.settle(host.service().ledger());
         let Some(turned) = turned else {
             lane.places().put_away(kit);
             return false;

@@ -178,6 +178,7 @@ impl Worker {
             else {
                 return;
             };
+            buffers.settle(self.host.service().ledger());
             self.housekeeper.nudge();
             readable = match self.wait(&mut link, &mut buffers, next) {
                 Ok(readable) => readable,

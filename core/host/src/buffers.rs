@@ -47,8 +47,9 @@ impl Buffers {
         self.memory
     }
 
-    /// Charges what the spares hold. Between its turns a lane holds as much as before, and nothing is written.
-    pub(crate) fn settle(&mut self, ledger: &Arc<Ledger>) {
+    /// Charges what the spares hold. Whoever keeps them does so between turns, or once after several: they hold as
+    /// much as before then, and nothing is written.
+    pub fn settle(&mut self, ledger: &Arc<Ledger>) {
         let charge = self
             .charge
             .get_or_insert_with(|| Charge::new(ledger, Owner::Connections));

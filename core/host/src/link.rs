@@ -175,6 +175,23 @@ impl Link {
         }
     }
 
+    /// Prepares what was received for a turn that comes soon; see [`Session::prepare`].
+    pub fn prepare(&mut self) {
+        #[cfg(feature = "faults")]
+        if self.fault.is_some() {
+            // It is to see what has arrived as it has arrived.
+            return;
+        }
+        if self.ended.is_none() {
+            self.session.prepare(&mut self.input);
+        }
+    }
+
+    /// Asks for the memory that a prepared request needs; see [`Session::prefetch`].
+    pub fn prefetch(&self) {
+        self.session.prefetch();
+    }
+
     /// One step: lets the session work for one turn and sends what it has to say.
     ///
     /// A new connection is pumped once before anything has arrived: its deadlines begin then.
@@ -197,15 +214,14 @@ impl Link {
         }
         let next = self.step(wire, cx, settings, buffers);
         buffers.take_back(&mut self.input, &mut self.output);
-        self.settle(buffers);
+        self.settle();
         next
     }
 
     /// Charges what is held now. Where nothing waits that is as much as before, and costs a few loads.
-    fn settle(&mut self, buffers: &mut Buffers) {
+    fn settle(&mut self) {
         let held = self.session.memory() + self.input.memory() + self.output.own_memory();
         self.charge.set(size_of::<Self>() + held);
-        buffers.settle(self.session.service().ledger());
     }
 
     fn step<W: Wire>(

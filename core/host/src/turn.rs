@@ -16,7 +16,7 @@ pub struct Workbench<'a> {
     pub host: &'a Host,
     /// Counters that nobody else writes meanwhile.
     pub stats: &'a Counters,
-    /// Spare buffers.
+    /// Spare buffers. Whoever keeps them [settles](Buffers::settle) for them.
     pub buffers: &'a mut Buffers,
 }
 
@@ -39,19 +39,38 @@ impl Workbench<'_> {
         readable: bool,
         now: impl FnOnce() -> Millis,
     ) -> Option<Turned> {
-        let turn = AssertUnwindSafe(|| -> io::Result<Turned> {
+        let turned = self.guard(stream, |bench| {
             let mut wire = stream.ready();
-            let more = readable && link.receive(&mut wire, self.buffers)? == Received::Part;
-            let next = self.pump(link, &mut wire, now())?;
+            let more = readable && link.receive(&mut wire, bench.buffers)? == Received::Part;
+            let next = bench.pump(link, &mut wire, now())?;
             Ok(Turned { next, more })
-        });
-        match catch_unwind(turn) {
-            Ok(Ok(turned)) if turned.next.close.is_none() => Some(turned),
-            Ok(Ok(turned)) => {
-                self.count(turned.next.close);
-                tracing::trace!(ending = ?turned.next.close, "connection closed");
-                None
-            }
+        })?;
+        if turned.next.close.is_none() {
+            return Some(turned);
+        }
+        self.count(turned.next.close);
+        tracing::trace!(ending = ?turned.next.close, "connection closed");
+        None
+    }
+
+    /// Receives and [prepares](Link::prepare) for a turn that comes soon, and need not receive then. Returns whether
+    /// there may be more to receive; `None` as [`turn`](Self::turn) does.
+    pub fn receive(&mut self, link: &mut Link, stream: &Stream) -> Option<bool> {
+        self.guard(stream, |bench| {
+            let received = link.receive(&mut stream.ready(), bench.buffers)?;
+            link.prepare();
+            Ok(received == Received::Part)
+        })
+    }
+
+    /// Does something for a connection; `None` where that broke, or panicked.
+    fn guard<T>(
+        &mut self,
+        stream: &Stream,
+        step: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(|| step(self))) {
+            Ok(Ok(done)) => Some(done),
             Ok(Err(error)) => {
                 self.stats.closed_broken.add(1);
                 tracing::debug!(%error, peer = stream.peer(), "connection broken");

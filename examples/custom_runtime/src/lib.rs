@@ -220,6 +220,7 @@ impl Server {
                 _ => closed.push(token),
             }
         }
+        buffers.settle(host.service().ledger());
         for token in closed {
             clients.remove(token);
         }

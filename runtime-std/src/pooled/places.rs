@@ -13,7 +13,7 @@ use ant_cache_core::Millis;
 use ant_cache_host::lane::{Due, Interest, Slots, Timers, Token, select};
 use ant_cache_host::poller::{Event, Events, Poller};
 use ant_cache_host::pool::{self, Connection, Mail, Over, Pool, Term};
-use ant_cache_host::{Stream, Turned, Workbench};
+use ant_cache_host::{Next, Stream, Turned, Workbench};
 
 /// A connection whose turn a deposed leader has finished, and what it wants now.
 #[derive(Debug)]
@@ -39,11 +39,17 @@ impl Place {
     fn take(&mut self, token: Token) -> Option<Taken> {
         let connection = self.connection.take()?;
         self.turns = self.turns.saturating_add(1);
-        let readable = self.interest.begin();
+        let step = if self.interest.is_gone() {
+            Step::Close
+        } else if self.interest.begin() {
+            Step::Receive
+        } else {
+            Step::Pump { more: false }
+        };
         Some(Taken {
             token,
             connection,
-            readable,
+            step,
         })
     }
 }
@@ -54,6 +60,9 @@ pub(super) struct Places {
     places: Slots<Place>,
     /// What the poller reported and nobody has looked at yet.
     events: VecDeque<Event>,
+    /// Connections that have received and have their turns next. They are here, and not with the leader, so that none
+    /// waits for the turn of another in which the leader is stuck.
+    opened: VecDeque<Taken>,
     /// Connections that are due for another turn without a new event.
     round: VecDeque<Token>,
     /// How many of the round have their turn before the poller is asked again.
@@ -63,29 +72,62 @@ pub(super) struct Places {
     ending: Option<Direction>,
 }
 
-/// What a turn is to begin with.
+/// A connection on its way through its turn.
 #[derive(Debug)]
 struct Taken {
     token: Token,
     connection: Box<Connection>,
-    readable: bool,
+    step: Step,
+}
+
+/// What a turn does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// To receive.
+    Receive,
+    /// To work and to send. `more`: there may be more to receive than was received.
+    Pump { more: bool },
+    /// To close the connection: it is gone, and wants nothing that would find out, or it broke.
+    Close,
+}
+
+impl Taken {
+    /// The connection, and what it wants where its turn goes no further for now.
+    fn put_off(self) -> Back {
+        let again = |more| Turned {
+            next: Next {
+                again: true,
+                ..Next::default()
+            },
+            more,
+        };
+        let turned = match self.step {
+            Step::Receive => Some(again(true)),
+            Step::Pump { more } => Some(again(more)),
+            Step::Close => None,
+        };
+        Back(self.token, self.connection, turned)
+    }
 }
 
 /// What comes next in a lane.
 #[derive(Debug)]
 enum Task {
+    /// To have these receive, so that their turns follow.
+    Open(VecDeque<Taken>),
     /// A turn.
     Turn(Taken),
-    /// To close a connection that is gone, and wants nothing that would find out.
-    Close(Box<Connection>),
     /// To ask the poller.
     Poll,
 }
 
 impl Places {
+    /// Most connections that are opened together. Each has an input buffer of its own meanwhile.
+    const OPENED: usize = 16;
+
     /// How many connections are ready, or were reported, and are not yet served.
     fn waiting(&self) -> usize {
-        self.events.len() + self.round.len()
+        self.events.len() + self.opened.len() + self.round.len()
     }
 
     /// What to do first: those who are in the round now have a turn each before the poller is asked again.
@@ -94,9 +136,32 @@ impl Places {
         self.task(now)
     }
 
-    /// What to do next: those with events first, then the round, then those whose deadline has come. One in the round
-    /// comes up once between two reports.
+    /// What to do next. Where several are due they are opened together: while one receives, the memory that the
+    /// requests of the others need is on its way.
     fn task(&mut self, now: Millis) -> Task {
+        if let Some(taken) = self.opened.pop_front() {
+            return Task::Turn(taken);
+        }
+        let Some(first) = self.take(now) else {
+            return Task::Poll;
+        };
+        let Some(second) = self.take(now) else {
+            return Task::Turn(first);
+        };
+        // The room of the last ones is used again.
+        let mut batch = std::mem::take(&mut self.opened);
+        batch.extend([first, second]);
+        while batch.len() < Self::OPENED
+            && let Some(taken) = self.take(now)
+        {
+            batch.push_back(taken);
+        }
+        Task::Open(batch)
+    }
+
+    /// Takes who is due next: those with events first, then the round, then those whose deadline has come. One in the
+    /// round comes up once between two reports.
+    fn take(&mut self, now: Millis) -> Option<Taken> {
         while let Some(event) = self.events.pop_front() {
             let token = Token::from_bits(event.key);
             let Some(place) = self.places.get_mut(token) else {
@@ -106,9 +171,9 @@ impl Places {
             // A deposed leader may be in its turn still: then it is noted, and looked at when it is put back.
             if !place.in_round
                 && place.interest.is_due()
-                && let Some(task) = self.begin(token)
+                && let Some(taken) = place.take(token)
             {
-                return task;
+                return Some(taken);
             }
         }
         while self.left > 0 {
@@ -116,11 +181,12 @@ impl Places {
             let Some(token) = self.round.pop_front() else {
                 break;
             };
-            if let Some(place) = self.places.get_mut(token) {
-                place.in_round = false;
-            }
-            if let Some(task) = self.begin(token) {
-                return task;
+            let Some(place) = self.places.get_mut(token) else {
+                continue;
+            };
+            place.in_round = false;
+            if let Some(taken) = place.take(token) {
+                return Some(taken);
             }
         }
         while let Some(entry) = self.timers.pop(now) {
@@ -132,18 +198,10 @@ impl Places {
                 && !place.in_round
                 && let Some(taken) = place.take(entry.1)
             {
-                return Task::Turn(taken);
+                return Some(taken);
             }
         }
-        Task::Poll
-    }
-
-    fn begin(&mut self, token: Token) -> Option<Task> {
-        let place = self.places.get_mut(token)?;
-        if place.interest.is_gone() && place.connection.is_some() {
-            return self.close(token).map(Task::Close);
-        }
-        place.take(token).map(Task::Turn)
+        None
     }
 
     /// Takes a new connection in. Its first turn is in the next round.
@@ -226,11 +284,8 @@ impl pool::Places for Places {
         let mut task = term.held()?.first_task(now);
         loop {
             task = match task {
+                Task::Open(batch) => open(term, batch, now)?,
                 Task::Turn(taken) => turn(term, taken, now)?,
-                Task::Close(connection) => {
-                    term.close(connection);
-                    term.held()?.task(now)
-                }
                 Task::Poll => return Ok(()),
             };
         }
@@ -300,22 +355,65 @@ impl pool::Places for Places {
     }
 }
 
+fn workbench<'a>(term: &'a mut Term<'_, Places>) -> Workbench<'a> {
+    Workbench {
+        host: term.pool.host(),
+        stats: term.stats,
+        buffers: &mut term.buffers,
+    }
+}
+
+/// Has these connections receive, without any lock. Returns what comes next.
+fn open(
+    term: &mut Term<'_, Places>,
+    mut batch: VecDeque<Taken>,
+    now: Millis,
+) -> Result<Task, Over> {
+    term.lane.begin_turn();
+    let mut bench = workbench(term);
+    for taken in &mut batch {
+        if taken.step == Step::Receive {
+            let Connection { link, stream, .. } = &mut *taken.connection;
+            let received = bench.receive(link, stream);
+            taken.step = received.map_or(Step::Close, |more| Step::Pump { more });
+        }
+    }
+    for taken in &batch {
+        taken.connection.link.prefetch();
+    }
+    match term.held() {
+        Ok(mut places) => {
+            places.opened = batch;
+            Ok(places.task(now))
+        }
+        Err(over) => {
+            let back = batch.into_iter().map(|taken| Mail::Own(taken.put_off()));
+            term.lane.post(back);
+            Err(over)
+        }
+    }
+}
+
 /// One connection's turn, without any lock. Returns what comes next.
 fn turn(term: &mut Term<'_, Places>, taken: Taken, now: Millis) -> Result<Task, Over> {
     let Taken {
         token,
         mut connection,
-        readable,
+        step,
     } = taken;
-    let (lane, host) = (term.lane, term.pool.host());
+    let lane = term.lane;
     lane.begin_turn();
-    let mut bench = Workbench {
-        host,
-        stats: term.stats,
-        buffers: &mut term.buffers,
+    let turned = if step == Step::Close {
+        None
+    } else {
+        let clock = || term.pool.host().clock().now();
+        let Connection { link, stream, .. } = &mut *connection;
+        let turned = workbench(term).turn(link, stream, step == Step::Receive, clock);
+        turned.map(|turned| Turned {
+            more: turned.more || step == Step::Pump { more: true },
+            ..turned
+        })
     };
-    let clock = || host.clock().now();
-    let turned = bench.turn(&mut connection.link, &connection.stream, readable, clock);
     let (closing, task) = match term.held() {
         Ok(mut places) => {
             lane.note_queue(places.waiting());

@@ -118,6 +118,7 @@ pools! {
     a_spare_takes_over_from_a_leader_that_is_blocked: 1, 11;
     without_a_spare_one_is_hired: 2, 12;
     many_leaders_may_be_stuck_at_once: 3, 13;
+    who_is_due_with_a_stuck_turn_is_served: 8, 18;
     a_stuck_turn_does_not_keep_the_server_from_stopping: 4, 14;
     the_numbers_add_up: 5, 15;
     work_moves_to_an_idle_lane: 6, 16;

@@ -81,6 +81,34 @@ pub(crate) fn without_a_spare_one_is_hired<R: Runtime + Send + 'static>(pool: Po
     take_over(pool, gate, 'b', 1);
 }
 
+/// Turns that are due at once, behind a leader that is stuck: one of them gets stuck too, and the others do not wait
+/// for it.
+pub(crate) fn who_is_due_with_a_stuck_turn_is_served<R: Runtime + Send + 'static>(
+    pool: Pool<R>,
+    gate: u8,
+) {
+    let server = Server::start(pool(4, 1));
+    let mut stuck: Vec<_> = (0..2).map(|_| server.client()).collect();
+    let mut others: Vec<_> = (0..10).map(|_| server.client()).collect();
+    for client in stuck.iter_mut().chain(&mut others) {
+        assert_eq!(client.ask("PING"), "PONG");
+    }
+    for client in &mut stuck {
+        client.send(get_stuck('b', gate));
+    }
+    for other in &mut others {
+        other.send("PING\n");
+    }
+    for other in &mut others {
+        assert_eq!(other.line().unwrap(), "PONG");
+    }
+    server.until(|server| server.host.pool().read().taken_over == 2);
+    open(gate);
+    for client in &mut stuck {
+        assert_eq!(client.line().unwrap(), "ERROR unknown command");
+    }
+}
+
 /// As many stuck turns as the pool may have workers, less one: connections are still accepted and served.
 pub(crate) fn many_leaders_may_be_stuck_at_once<R: Runtime + Send + 'static>(
     pool: Pool<R>,

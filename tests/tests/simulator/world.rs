@@ -319,6 +319,7 @@ impl<'a> World<'a> {
             return;
         };
         let buffers = &mut self.buffers[self.random.below(2)];
+        let prepares = self.random.below(2) == 0;
         let before = self.counters.commands.value();
         // What a poller would tell before the turn.
         let readable = next.read && pipe.is_readable();
@@ -331,6 +332,14 @@ impl<'a> World<'a> {
         let mut receive = || {
             if readable {
                 link.receive(&mut wire, buffers)?;
+            }
+            // A runtime may do so or not, and receive more before the turn.
+            if prepares {
+                link.prepare();
+                link.prefetch();
+                if readable {
+                    link.receive(&mut wire, buffers)?;
+                }
             }
             link.pump(&mut wire, &mut turn, &self.service.settings, buffers)
         };

@@ -92,9 +92,12 @@ impl Bench {
             stats: &self.stats,
         };
         let settings = &self.service.settings;
-        self.link
+        let next = self
+            .link
             .pump(&mut self.wire, &mut cx, settings, &mut self.buffers)
-            .unwrap()
+            .unwrap();
+        self.buffers.settle(self.service.ledger());
+        next
     }
 
     fn receive(&mut self) -> Next {

@@ -316,6 +316,7 @@ impl<'a, P: Places> Term<'a, P> {
         let now = pool.host.clock().at(self.woke);
         // The mail first: who was woken by it has a turn without another wait.
         let worked = self.read_mail().and_then(|()| P::work(self, now));
+        self.buffers.settle(pool.host.service().ledger());
         pool.housekeeper.nudge();
         let spent = u64::try_from(self.woke.elapsed().as_nanos()).unwrap_or(u64::MAX);
         lane.load.worked.fetch_add(spent, Relaxed);

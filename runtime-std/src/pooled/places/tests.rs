@@ -23,6 +23,12 @@ const READ: Next = Next {
     ..NOTHING
 };
 
+impl Taken {
+    fn receives(&self) -> bool {
+        self.step == Step::Receive
+    }
+}
+
 struct Bench {
     places: Places,
     poller: Poller,
@@ -50,7 +56,7 @@ impl Bench {
             bench.peers.push(far);
         }
         for taken in bench.turns() {
-            assert!(!taken.readable);
+            assert!(!taken.receives());
             bench.put(taken, READ);
         }
         assert!(bench.turns().is_empty());
@@ -68,11 +74,14 @@ impl Bench {
         self.places.report(&events);
         let mut turns = Vec::new();
         let mut task = self.places.first_task(self.now);
-        while let Task::Turn(taken) = task {
-            turns.push(taken);
+        loop {
+            match task {
+                Task::Open(batch) => self.places.opened = batch,
+                Task::Turn(taken) => turns.push(taken),
+                Task::Poll => return turns,
+            }
             task = self.places.task(self.now);
         }
-        turns
     }
 
     /// The turn of the only one who has one.
@@ -106,14 +115,14 @@ fn what_happens_during_a_turn_leads_to_another() {
     let mut bench = Bench::new(1);
     bench.write(0);
     let mut taken = bench.turn();
-    assert!(taken.readable);
+    assert!(taken.receives());
     assert_eq!(Bench::receive(&mut taken), Received::All);
     bench.write(0);
     assert!(bench.turns().is_empty(), "a deposed leader is in its turn");
     assert_eq!(bench.places.patience(|| NOW), None, "and nobody spins");
     bench.put(taken, READ);
     assert_eq!(bench.places.patience(|| NOW), Some(Duration::ZERO));
-    assert!(bench.turn().readable);
+    assert!(bench.turn().receives());
 }
 
 #[test]
@@ -132,7 +141,7 @@ fn what_was_not_read_leads_to_another_turn() {
             .is_none()
     );
     let taken = bench.turn();
-    assert!(taken.readable);
+    assert!(taken.receives());
     bench.put(taken, READ);
     assert!(bench.turns().is_empty());
 }
@@ -146,7 +155,7 @@ fn the_end_behind_a_request_is_read() {
     assert_eq!(Bench::receive(&mut taken), Received::All, "the request");
     bench.put(taken, READ);
     let mut taken = bench.turn();
-    assert!(taken.readable);
+    assert!(taken.receives());
     assert_eq!(Bench::receive(&mut taken), Received::All, "the end");
     bench.put(taken, NOTHING);
     assert!(bench.turns().is_empty());
@@ -165,9 +174,9 @@ fn a_connection_that_does_not_want_to_read_waits_with_what_has_arrived() {
     let place = bench.places.places.get_mut(token).unwrap();
     bench.places.timers.set(token, &mut place.due, Some(NOW));
     let taken = bench.turn();
-    assert!(!taken.readable);
+    assert!(!taken.receives());
     bench.put(taken, READ);
-    assert!(bench.turn().readable);
+    assert!(bench.turn().receives());
 }
 
 #[test]
@@ -180,7 +189,16 @@ fn a_connection_that_is_gone_and_wants_nothing_is_closed() {
     let mut events = Events::new();
     bench.poller.wait(&mut events, None).unwrap();
     bench.places.report(&events);
-    assert!(matches!(bench.places.task(NOW), Task::Close(_)));
+    let Task::Turn(gone) = bench.places.task(NOW) else {
+        panic!("somebody has to close it")
+    };
+    assert_eq!(gone.step, Step::Close);
+    assert!(
+        bench
+            .places
+            .put(gone.token, gone.connection, None)
+            .is_some()
+    );
     assert!(bench.places.places.is_empty());
     bench.places.report(&events);
     assert!(
@@ -207,7 +225,7 @@ fn the_round_serves_each_once_and_reads_nothing() {
     for _ in 0..2 {
         (0..3).for_each(|peer| bench.write(peer));
         let turns = bench.turns();
-        assert!(turns.iter().all(|taken| !taken.readable));
+        assert!(turns.iter().all(|taken| !taken.receives()));
         assert_eq!(
             turns.iter().map(|taken| taken.token).collect::<Vec<_>>(),
             order
@@ -226,7 +244,7 @@ fn the_round_serves_each_once_and_reads_nothing() {
         bench.put(taken, READ);
     }
     assert!(
-        bench.turns().iter().all(|taken| taken.readable),
+        bench.turns().iter().all(|taken| taken.receives()),
         "what arrived meanwhile"
     );
 }
@@ -238,12 +256,53 @@ fn what_a_deposed_leader_was_told_is_there_for_the_next() {
     let mut events = Events::new();
     bench.poller.wait(&mut events, None).unwrap();
     bench.places.report(&events);
+    let Task::Open(batch) = bench.places.task(NOW) else {
+        panic!("they are opened together")
+    };
+    assert_eq!(batch.len(), 3);
+    bench.places.opened = batch;
     let Task::Turn(stuck) = bench.places.task(NOW) else {
         panic!("one has its turn")
     };
     assert_eq!(bench.places.patience(|| NOW), Some(Duration::ZERO));
     assert_eq!(bench.turns().len(), 2);
     bench.put(stuck, READ);
+}
+
+#[test]
+fn what_is_opened_together_is_bounded() {
+    let mut bench = Bench::new(Places::OPENED + 2);
+    (0..Places::OPENED + 2).for_each(|peer| bench.write(peer));
+    let mut events = Events::new();
+    bench.poller.wait(&mut events, None).unwrap();
+    bench.places.report(&events);
+    let mut opened = Vec::new();
+    loop {
+        match bench.places.task(NOW) {
+            Task::Open(batch) => {
+                opened.push(batch.len());
+                bench.places.opened = batch;
+            }
+            Task::Turn(taken) => bench.put(taken, READ),
+            Task::Poll => break,
+        }
+    }
+    assert_eq!(opened, [Places::OPENED, 2]);
+}
+
+#[test]
+fn what_was_received_before_a_leader_was_deposed_has_its_turn() {
+    let mut bench = Bench::new(1);
+    bench.write(0);
+    let mut taken = bench.turn();
+    assert_eq!(Bench::receive(&mut taken), Received::All);
+    taken.step = Step::Pump { more: true };
+    let closing = pool::Places::open(&mut bench.places, taken.put_off());
+    assert!(closing.is_none());
+    let taken = bench.turn();
+    assert_eq!(taken.step, Step::Pump { more: false }, "it works first");
+    bench.put(taken, READ);
+    assert!(bench.turn().receives(), "there was more");
 }
 
 #[test]
@@ -269,7 +328,7 @@ fn deadlines_come_up_when_they_are_due() {
     assert!(bench.turns().is_empty());
     bench.now = NOW.plus(19);
     let first = bench.turn();
-    assert!(!first.readable);
+    assert!(!first.receives());
     bench.now = NOW.plus(20);
     let second = bench.turn();
     assert_ne!(first.token, second.token);
@@ -299,7 +358,7 @@ fn connections_with_half_the_work_move() {
     assert!(Places::adopt(&mut other.places, connection, 0, &other.poller).is_none());
     let taken = other.turn();
     other.put(taken, READ);
-    assert!(other.turn().readable, "what arrived on the way");
+    assert!(other.turn().receives(), "what arrived on the way");
     assert_eq!(bench.turns().len(), 3);
 }
 
@@ -310,9 +369,9 @@ fn ending_reaches_those_who_are_taken_and_those_who_come_later() {
     let taken = bench.turn();
     bench.places.end(Direction::Read);
     let idle = bench.turn();
-    assert!(idle.readable && idle.token != taken.token);
+    assert!(idle.receives() && idle.token != taken.token);
     bench.put(taken, READ);
-    assert!(bench.turn().readable);
+    assert!(bench.turn().receives());
     assert_eq!(
         bench.places.places.len(),
         1 + 1,
@@ -329,7 +388,7 @@ fn a_wake_leads_to_a_turn_that_reads_nothing_and_to_one_after_the_present() {
     }
     assert_eq!(bench.places.patience(|| NOW), Some(Duration::ZERO));
     let taken = bench.turn();
-    assert!(taken.token == tokens[0] && !taken.readable);
+    assert!(taken.token == tokens[0] && !taken.receives());
     pool::Places::wake(&mut bench.places, tokens[0]);
     assert!(bench.turns().is_empty(), "a deposed leader is in its turn");
     bench.put(taken, NOTHING);
