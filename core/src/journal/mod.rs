@@ -255,16 +255,10 @@ impl Journal {
     #[cold]
     fn wake_writer(&self) {
         if self.has_news() && self.parked.swap(false, SeqCst) {
-            self.call_writer();
-        }
-    }
-
-    /// Wakes the writer, whatever there is to write.
-    pub fn call_writer(&self) {
-        self.parked.store(false, SeqCst);
-        let writer = self.writer.lock().clone();
-        if let Some(writer) = writer {
-            writer.wake();
+            let writer = self.writer.lock().clone();
+            if let Some(writer) = writer {
+                writer.wake();
+            }
         }
     }
 

@@ -1,10 +1,9 @@
-//! The two threads.
+//! The two threads, and whoever writes the log in their place.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Wake, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::task::Wake;
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ const OUTGROWN: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Writers {
     shared: Arc<Shared>,
-    log: JoinHandle<io::Result<()>>,
+    log: JoinHandle<()>,
     snapshots: JoinHandle<()>,
 }
 
@@ -41,24 +40,19 @@ struct Shared {
     clock: Arc<Clock>,
     files: Arc<dyn Files>,
     names: Names,
-    requests: Mutex<Sender<Request>>,
+    /// Locked for a round.
+    log: Mutex<Log>,
+    log_thread: OnceLock<Thread>,
     /// The server stops: no further snapshot begins.
     stopping: AtomicBool,
-}
-
-/// What the log thread is asked for.
-#[derive(Debug)]
-enum Request {
-    /// A round with this wish.
-    Round(Wish, SyncSender<io::Result<Reached>>),
-    /// To end, with everything on the disk.
-    Stop,
+    /// No further round is made, but the last.
+    ending: AtomicBool,
 }
 
 /// How far the log is after a round.
 #[derive(Debug)]
 struct Reached {
-    /// The last epoch that is on the disk.
+    /// The last epoch that was closed.
     epoch: Epoch,
     /// The number of the present segment.
     segment: u64,
@@ -74,14 +68,22 @@ impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
 }
 
-fn waker(thread: &Thread) -> Waker {
-    Arc::new(Unpark(thread.clone())).into()
+/// Woken by who has changed something, in that thread, when the log's thread sleeps.
+#[derive(Debug)]
+struct Changed(Weak<Shared>);
+
+impl Wake for Changed {
+    /// Where its client is the only one there is, who changed something writes the log by itself: nobody is kept waiting,
+    /// and to wake another thread and to be woken by it takes half as long as the disk.
+    fn wake(self: Arc<Self>) {
+        if let Some(shared) = self.0.upgrade()
+            && !(shared.is_alone() && shared.write_at_once())
+        {
+            shared.call_log_thread();
+        }
+    }
 }
 
 impl Shared {
@@ -89,23 +91,51 @@ impl Shared {
         self.service.store().journal()
     }
 
-    /// Has the log thread do a round.
-    fn round(&self, wish: Wish) -> io::Result<Reached> {
-        let (answer, answered) = mpsc::sync_channel(1);
-        self.request(Request::Round(wish, answer));
-        answered
-            .recv()
-            .unwrap_or_else(|_| Err(io::Error::other("the log's thread has ended")))
+    /// Whether one client at most is connected, and waits for its changes to be durable.
+    fn is_alone(&self) -> bool {
+        self.journal().is_strict() && self.service.connections()[0] <= 1
     }
 
-    fn request(&self, request: Request) {
-        // Where nobody receives it, the answer never comes, and that is noticed.
-        let _ = self
-            .requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .send(request);
-        self.journal().call_writer();
+    /// A round here and now. False where the log's thread is to be woken for all that.
+    fn write_at_once(&self) -> bool {
+        let Ok(mut log) = self.log.try_lock() else {
+            return false;
+        };
+        // Who tries a broken one again does not serve anybody.
+        if log.is_broken() {
+            return false;
+        }
+        // An error is told to those who wait.
+        let _ = self.round_of(&mut log, Wish::Policy);
+        log.due().is_none() && self.journal().park()
+    }
+
+    fn call_log_thread(&self) {
+        if let Some(thread) = self.log_thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// A round with this wish, of who is not the log's thread.
+    fn round(&self, wish: Wish) -> io::Result<Reached> {
+        let Ok(mut log) = self.log.lock() else {
+            return Err(io::Error::other(PANICKED));
+        };
+        let done = self.round_of(&mut log, wish);
+        // The thread that sleeps knows nothing of what is due now.
+        self.call_log_thread();
+        done
+    }
+
+    fn round_of(&self, log: &mut Log, wish: Wish) -> io::Result<Reached> {
+        let journal = self.journal();
+        let _whole = Whole(journal);
+        log.round(self.service.store(), self.clock.now(), wish)?;
+        Ok(Reached {
+            epoch: log.closed(),
+            segment: log.number(),
+            bytes: journal.status().log().bytes,
+        })
     }
 }
 
@@ -117,33 +147,36 @@ impl Writers {
         options: &Options,
         log: Log,
     ) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {
             service: Arc::clone(service),
             clock: Arc::clone(clock),
             files,
             names: options.names.clone(),
-            requests: Mutex::new(sender),
+            log: Mutex::new(log),
+            log_thread: OnceLock::new(),
             stopping: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
         });
         let journal = shared.journal();
         let named = |name: &str| thread::Builder::new().name(name.to_owned());
-        let thread = named("log").spawn({
+        let log = named("log").spawn({
             let shared = Arc::clone(&shared);
-            move || write_log(&shared, log, &receiver)
+            move || write_log(&shared)
         })?;
-        journal.set_writer(waker(thread.thread()));
+        shared.log_thread.get_or_init(|| log.thread().clone());
+        journal.set_writer(Arc::new(Changed(Arc::downgrade(&shared))).into());
         let interval = options.snapshot_interval;
         let snapshots = named("snapshots").spawn({
             let shared = Arc::clone(&shared);
             move || write_snapshots(&shared, interval)
         })?;
-        journal.status().set_saver(waker(snapshots.thread()));
+        let saver = Unpark(snapshots.thread().clone());
+        journal.status().set_saver(Arc::new(saver).into());
         // Either may have looked before it could be woken.
-        thread.thread().unpark();
+        shared.call_log_thread();
         Ok(Self {
             shared,
-            log: thread,
+            log,
             snapshots,
         })
     }
@@ -156,12 +189,14 @@ impl Writers {
                 thread::sleep(Duration::from_millis(1));
             }
         }
+        let panicked = |_| io::Error::other("a thread panicked");
         self.shared.stopping.store(true, SeqCst);
         self.snapshots.thread().unpark();
-        let panicked = |_| io::Error::other("a thread panicked");
         self.snapshots.join().map_err(panicked)?;
-        self.shared.request(Request::Stop);
-        self.log.join().map_err(panicked)??;
+        self.shared.ending.store(true, SeqCst);
+        self.shared.call_log_thread();
+        self.log.join().map_err(panicked)?;
+        self.shared.round(Wish::Sync)?;
         match ticket.and_then(|ticket| status.outcome(ticket)) {
             Some(Err(error)) => Err(io::Error::other(error)),
             _ => Ok(()),
@@ -169,62 +204,52 @@ impl Writers {
     }
 }
 
-/// Says so where the log thread ends for a reason that nobody has thought of: without it nothing is written.
-struct Alive<'a>(&'a Journal);
+const PANICKED: &str = "the log's writer has panicked; restart the server";
 
-impl Drop for Alive<'_> {
+/// Says so where a round ends for a reason that nobody has thought of: without the log nothing is written.
+struct Whole<'a>(&'a Journal);
+
+impl Drop for Whole<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            let error = "the log's thread has panicked; restart the server";
-            self.0.status().broke(error.to_owned());
+            self.0.status().broke(PANICKED.to_owned());
             self.0.fail(Epoch(u64::MAX));
         }
     }
 }
 
 /// The log thread.
-fn write_log(shared: &Shared, mut log: Log, requests: &Receiver<Request>) -> io::Result<()> {
-    let (journal, store) = (shared.journal(), shared.service.store());
-    let _alive = Alive(journal);
-    loop {
-        let mut wish = Wish::Policy;
-        let mut answer = None;
-        match requests.try_recv() {
-            Ok(Request::Round(wished, asked)) => (wish, answer) = (wished, Some(asked)),
-            Ok(Request::Stop) => return log.round(store, shared.clock.now(), Wish::Sync),
-            Err(_) => {}
-        }
-        let due = |log: &Log| log.due().is_some_and(|due| due <= shared.clock.now());
-        if answer.is_some() || journal.has_news() || due(&log) {
-            let done = log.round(store, shared.clock.now(), wish);
-            if let Some(answer) = answer {
-                // Who asked may have gone.
-                let _ = answer.send(done.map(|()| Reached {
-                    epoch: log.closed(),
-                    segment: log.number(),
-                    bytes: journal.status().log().bytes,
-                }));
-                continue;
-            }
+fn write_log(shared: &Shared) {
+    let journal = shared.journal();
+    while !shared.ending.load(SeqCst) {
+        let Ok(mut log) = shared.log.lock() else {
+            return;
+        };
+        let now = shared.clock.now();
+        let due = log.due().is_some_and(|due| due <= now);
+        if due || journal.has_news() {
+            // An error is told to those who wait, and in the log.
+            let _ = shared.round_of(&mut log, Wish::Policy);
             grow(shared);
         }
-        rest(shared, &log);
+        rest(shared, log);
     }
 }
 
 /// Sleeps until there is something to do.
-fn rest(shared: &Shared, log: &Log) {
+fn rest(shared: &Shared, log: MutexGuard<'_, Log>) {
     let journal = shared.journal();
     // While changes come, epochs are closed one after the other, each with what came during the last one's sync.
     let hurry = journal.is_strict() && !log.is_broken();
+    let due = log.due();
+    drop(log);
     if !hurry {
-        // Not parked: a request that comes meanwhile is to end what follows.
         thread::sleep(PACE);
     }
     if !journal.park() {
         return;
     }
-    match log.due() {
+    match due {
         None => thread::park(),
         Some(due) => {
             let time = due.since(shared.clock.now());
