@@ -147,7 +147,10 @@ impl Start {
             damage: lost.map(|lost| lost.reason.clone()),
             keys: census.keys,
             expiring: census.expiring,
-            cut: found.torn.map_or(0, |(.., bytes)| bytes),
+            cut: found
+                .tail
+                .filter(|tail| tail.torn)
+                .map_or(0, |tail| tail.bytes),
             aside: aside.collect(),
         }
     }

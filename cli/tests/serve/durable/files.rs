@@ -108,6 +108,19 @@ fn a_missing_segment_is_refused() {
     assert_eq!(start(&data, &[]).0, 10);
 }
 
+/// What a server that was killed leaves of the room that it had made.
+#[test]
+fn room_that_was_not_used_is_cut_off_and_no_news() {
+    let data = ten("room", false);
+    let path = data.file("cache.acl.000001");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, [&bytes[..], &[0; 4096]].concat()).unwrap();
+    let (keys, log) = start(&data, &[]);
+    assert_eq!(keys, 10);
+    assert!(!log.contains("cut off"), "{log}");
+    assert_eq!(fs::metadata(&path).unwrap().len(), bytes.len() as u64);
+}
+
 /// What a power cut leaves of the last write.
 #[test]
 fn a_torn_end_is_cut_off_and_told() {

@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, FlockOperation, fadvise, flock};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flock};
 
 /// A directory whose files are written front to back.
 pub trait Files: fmt::Debug + Send + Sync {
@@ -72,6 +72,11 @@ pub trait Sink: fmt::Debug + Send {
     /// # Errors
     /// What the system reports. What was appended since the last time may be lost then, whatever a later call says.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Has room of about so many bytes made behind what was appended, all of them zero, where the system can do that
+    /// without writing them. What is appended there does not make the file longer: a sync has one thing less to bring to
+    /// the disk. Room that is not used goes with this value, if it is dropped. Returns the bytes that there are now.
+    fn make_room(&mut self, bytes: u64) -> u64;
 
     /// Says that what is on the disk will not be read soon.
     fn forget(&mut self) {}
@@ -171,7 +176,11 @@ impl Files for Directory {
             .create(true)
             .truncate(true)
             .open(self.path.join(name))?;
-        Ok(Box::new(Appended(file)))
+        Ok(Box::new(Appended {
+            file,
+            end: 0,
+            room: false,
+        }))
     }
 
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
@@ -256,7 +265,13 @@ impl Files for ReadOnly {
 const SLICES: usize = 64;
 
 #[derive(Debug)]
-struct Appended(File);
+struct Appended {
+    file: File,
+    /// Bytes that were appended.
+    end: u64,
+    /// Whether the file may be longer.
+    room: bool,
+}
 
 impl Sink for Appended {
     fn append(&mut self, pieces: &mut dyn Iterator<Item = &[u8]>) -> io::Result<()> {
@@ -266,9 +281,12 @@ impl Sink for Appended {
             let mut slices: Vec<IoSlice<'_>> = batch.into_iter().map(IoSlice::new).collect();
             let mut rest = &mut slices[..];
             while !rest.is_empty() {
-                match self.0.write_vectored(rest) {
+                match self.file.write_vectored(rest) {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(n) => IoSlice::advance_slices(&mut rest, n),
+                    Ok(n) => {
+                        IoSlice::advance_slices(&mut rest, n);
+                        self.end += n as u64;
+                    }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => return Err(error),
                 }
@@ -278,11 +296,28 @@ impl Sink for Appended {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
+    }
+
+    fn make_room(&mut self, bytes: u64) -> u64 {
+        if fallocate(&self.file, FallocateFlags::empty(), self.end, bytes).is_err() {
+            return 0;
+        }
+        self.room = true;
+        bytes
     }
 
     fn forget(&mut self) {
         // Advice: the file is as well without it.
-        let _ = fadvise(&self.0, 0, None, Advice::DontNeed);
+        let _ = fadvise(&self.file, 0, None, Advice::DontNeed);
+    }
+}
+
+impl Drop for Appended {
+    fn drop(&mut self) {
+        if self.room {
+            // Whoever reads it takes zeros at the end for what they are.
+            let _ = self.file.set_len(self.end);
+        }
     }
 }

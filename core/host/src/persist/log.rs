@@ -18,6 +18,10 @@ use crate::process::random_bits;
 /// again where the sync fails.
 const UNSYNCED: usize = 32 << 20;
 
+/// Bytes by which a segment is made longer at a time where each change is synced: a sync that need not bring a new length
+/// to the disk takes two thirds of the time (ext4 on a virtual disk: 140 to 205 µs).
+const ROOM: u64 = 4 << 20;
+
 /// Milliseconds until a log that could not be written is tried again; doubled each time, up to the second of them.
 const RETRY: [u64; 2] = [100, 2000];
 
@@ -59,6 +63,8 @@ enum State {
     Open {
         sink: Box<dyn Sink>,
         header: Segment,
+        /// Bytes that can be written before room is made again.
+        room: u64,
     },
     /// Nothing can be written; to be tried again.
     Broken { again: Millis, pause: u64 },
@@ -133,7 +139,11 @@ impl Log {
         self.number = header.number;
         self.written = 0;
         status.wrote(Segment::LEN as u64, 0);
-        self.state = State::Open { sink, header };
+        self.state = State::Open {
+            sink,
+            header,
+            room: 0,
+        };
         Ok(())
     }
 
@@ -278,14 +288,23 @@ impl Log {
 
     /// Writes the frames that are not yet in the present segment.
     fn write(&mut self, status: &Status) -> io::Result<()> {
-        let State::Open { sink, header } = &mut self.state else {
+        let State::Open { sink, header, room } = &mut self.state else {
             return Ok(());
         };
         while let Some(frame) = self.unsynced.get_mut(self.written) {
             frame.seal(header.salt, self.synced);
+            let len = frame.len() as u64;
+            if self.fsync == Fsync::Always && *room < len {
+                // Where there is none, it is asked for again as late.
+                *room = match sink.make_room(ROOM.max(len)) {
+                    0 => ROOM.max(len),
+                    made => made,
+                };
+            }
+            *room = room.saturating_sub(len);
             sink.append(&mut frame.pieces().map(|piece| piece.bytes()))?;
             self.written += 1;
-            status.wrote(frame.len() as u64, u64::from(frame.count()));
+            status.wrote(len, u64::from(frame.count()));
         }
         Ok(())
     }

@@ -129,32 +129,50 @@ impl SegmentReader {
         Ok(Some((header, payload)))
     }
 
-    /// After a fault, looks through the rest of the file: the last epoch that a frame in it says was on the disk before
-    /// that frame was written.
+    /// After a fault, looks through the rest of the file.
     ///
     /// # Errors
     /// What the system reports.
-    pub fn synced_later(&mut self) -> io::Result<Epoch> {
+    pub fn rest(&mut self) -> io::Result<Rest> {
         // What was read of the bad frame may hold the beginning of a good one.
         let mut window = std::mem::take(&mut self.bytes);
-        let (mut synced, mut from) = (Epoch(0), 1);
+        let mut rest = Rest {
+            synced: Epoch(0),
+            blank: is_blank(&window),
+        };
+        let mut from = 1;
         loop {
             let end = window.len().saturating_sub(frame::Header::LEN - 1);
             for at in from..end {
                 if window[at..].starts_with(frame::MAGIC)
                     && let Ok(header) = frame::Header::decode(&window[at..], self.header.salt)
                 {
-                    synced = synced.max(header.synced);
+                    rest.synced = rest.synced.max(header.synced);
                 }
             }
             let done = from.max(end).min(window.len());
             window.drain(..done);
             from = 0;
+            let kept = window.len();
             if self.input.read(BUFFER, &mut window)? == 0 {
-                return Ok(synced);
+                return Ok(rest);
             }
+            rest.blank &= is_blank(&window[kept..]);
         }
     }
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0)
+}
+
+/// What is behind a fault.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rest {
+    /// The last epoch that a frame there says was on the disk before that frame was written.
+    pub synced: Epoch,
+    /// Whether all bytes, those of the fault included, are zero.
+    pub blank: bool,
 }
 
 /// A snapshot, block by block.

@@ -16,7 +16,7 @@ use ant_cache_core::{Budget, Millis, Service};
 
 use super::files::Files;
 use super::names::Names;
-use super::read::{Block, Fault, SegmentReader, SnapshotReader};
+use super::read::{Block, Fault, Rest, SegmentReader, SnapshotReader};
 use super::snapshot::Snapshot;
 
 /// Milliseconds by which a moment in the log may be ahead of a command whose thread was held up: what ended so long
@@ -88,10 +88,23 @@ pub struct Found {
     pub useless: Vec<u64>,
     /// Segments that cannot be used because what comes before them never came to the disk, as it was not promised to.
     pub unpromised: Vec<u64>,
-    /// Where the last segment ends in the middle of something: its number, where that begins, and the bytes from there on.
-    pub torn: Option<(u64, u64, u64)>,
+    /// What is behind the last whole epoch of the last segment.
+    pub tail: Option<Tail>,
     /// What is lost if one goes on in spite of it.
     pub lost: Option<Lost>,
+}
+
+/// Bytes at the end of a segment that are no part of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The number of the segment.
+    pub segment: u64,
+    /// Where they begin.
+    pub offset: u64,
+    /// How many there are.
+    pub bytes: u64,
+    /// Whether something was being written there. Otherwise it is room that was made and not used.
+    pub torn: bool,
 }
 
 /// What is given up by going on in spite of damage.
@@ -289,7 +302,7 @@ impl<'a> Recovery<'a> {
             {
                 // It was being made, and nothing is in it.
                 if later.is_empty() {
-                    self.tear(&name, number, 0);
+                    self.tail(&name, number, 0, true);
                     self.found.last_segment = number - 1;
                 }
                 return self.reaches(&name, number, limit, later);
@@ -307,23 +320,26 @@ impl<'a> Recovery<'a> {
         match end {
             End::All => {}
             End::Torn(offset, fault) => {
-                let synced = match &fault {
-                    Some(Fault::Read(_)) => Epoch(u64::MAX),
-                    Some(Fault::Damaged {
-                        damage: Damage::Newer,
-                        ..
-                    }) => Epoch(u64::MAX),
-                    Some(Fault::Damaged { .. }) => reader.synced_later().unwrap_or(Epoch(u64::MAX)),
-                    None => Epoch(0),
+                let rest = match &fault {
+                    Some(Fault::Damaged { damage, offset: at }) if *damage != Damage::Newer => {
+                        reader.rest().ok().map(|rest| Rest {
+                            blank: rest.blank && *at == offset,
+                            ..rest
+                        })
+                    }
+                    Some(_) => None,
+                    None => Some(Rest::default()),
                 };
-                let lost = synced > self.found.epoch;
+                // What cannot be read may have been anything.
+                let lost = rest.is_none_or(|rest| rest.synced > self.found.epoch);
                 if let (Some(fault), true) = (fault, lost) {
                     let at = Some((number, offset));
                     self.give_up(name, Problem::Fault(fault), at, later)?;
                     return Ok(false);
                 }
                 if later.is_empty() {
-                    self.tear(&name, number, offset);
+                    let torn = !rest.is_some_and(|rest| rest.blank);
+                    self.tail(&name, number, offset, torn);
                 }
             }
         }
@@ -371,7 +387,7 @@ impl<'a> Recovery<'a> {
             let file = self.files.open(&name).ok()?;
             let mut reader = SegmentReader::new(file).ok()?;
             let before = reader.header().synced;
-            Some(before.max(reader.synced_later().ok()?))
+            Some(before.max(reader.rest().ok()?.synced))
         };
         let all = segments
             .iter()
@@ -396,9 +412,14 @@ impl<'a> Recovery<'a> {
         Some(*SegmentReader::new(file).ok()?.header())
     }
 
-    fn tear(&mut self, name: &str, number: u64, offset: u64) {
+    fn tail(&mut self, name: &str, segment: u64, offset: u64, torn: bool) {
         let len = self.files.len(name).unwrap_or(offset);
-        self.found.torn = Some((number, offset, len.saturating_sub(offset)));
+        self.found.tail = Some(Tail {
+            segment,
+            offset,
+            bytes: len.saturating_sub(offset),
+            torn,
+        });
     }
 
     /// Applies the frames of a segment, whole epochs only, up to `limit` where there is one.
@@ -517,11 +538,14 @@ pub fn tidy(
 ) -> io::Result<()> {
     if let Some(lost) = &found.lost {
         give_up(files, names, found, lost, (service, now))?;
-    } else if let Some((number, offset, bytes)) = found.torn {
-        let name = names.segment(number);
-        tracing::warn!(
-            "{name} ends in the middle of something: the last {bytes} bytes are cut off"
-        );
+    } else if let Some(tail) = found.tail {
+        let Tail { offset, bytes, .. } = tail;
+        let name = names.segment(tail.segment);
+        if tail.torn {
+            tracing::warn!(
+                "{name} ends in the middle of something: the last {bytes} bytes are cut off"
+            );
+        }
         if offset == 0 {
             files.remove(&name)?;
         } else {

@@ -21,7 +21,8 @@ const BLOCK: usize = 512;
 #[derive(Clone, Debug)]
 pub(crate) enum Call {
     Create(String, usize),
-    Append(usize, Vec<u8>),
+    Append(usize, usize, Vec<u8>),
+    MakeRoom(usize, usize),
     Sync(usize),
     SyncFailed(usize),
     Truncate(usize, usize),
@@ -88,7 +89,9 @@ impl Disk {
     pub(crate) fn history(&self) -> String {
         let state = self.state();
         let lines = state.calls.iter().enumerate().map(|(n, call)| match call {
-            Call::Append(file, bytes) => format!("{n} append {file} {}\n", bytes.len()),
+            Call::Append(file, at, bytes) => {
+                format!("{n} append {file} at {at}, {}\n", bytes.len())
+            }
             call => format!("{n} {call:?}\n"),
         });
         lines.collect()
@@ -160,6 +163,7 @@ impl Files for Disk {
         Ok(Box::new(Appended {
             disk: self.clone(),
             file,
+            end: 0,
         }))
     }
 
@@ -204,7 +208,11 @@ impl Files for Disk {
 struct Appended {
     disk: Disk,
     file: usize,
+    end: usize,
 }
+
+/// Most bytes of room: pictures of a disk are compared by the thousand.
+const ROOM: u64 = 600;
 
 impl Sink for Appended {
     fn append(&mut self, pieces: &mut dyn Iterator<Item = &[u8]>) -> io::Result<()> {
@@ -215,8 +223,10 @@ impl Sink for Appended {
             // As much as there was room for.
             bytes.truncate(bytes.len() / 2);
         }
-        state.files[self.file].extend_from_slice(&bytes);
-        state.calls.push(Call::Append(self.file, bytes));
+        let at = self.end;
+        self.end += bytes.len();
+        put(&mut state.files[self.file], at, &bytes);
+        state.calls.push(Call::Append(self.file, at, bytes));
         done
     }
 
@@ -229,6 +239,18 @@ impl Sink for Appended {
         };
         state.calls.push(call);
         done
+    }
+
+    fn make_room(&mut self, bytes: u64) -> u64 {
+        let mut state = self.disk.state();
+        if state.attempt().is_err() {
+            return 0;
+        }
+        let bytes = bytes.min(ROOM);
+        let len = self.end + bytes as usize;
+        put(&mut state.files[self.file], len, &[]);
+        state.calls.push(Call::MakeRoom(self.file, len));
+        bytes
     }
 }
 
@@ -291,13 +313,15 @@ impl Cut {
                 self.lens.resize(file + 1, 0);
                 self.namings.push(Naming::Set(name.clone(), *file));
             }
-            Call::Append(file, bytes) => self.append(*file, bytes),
+            Call::Append(file, at, bytes) => self.append(*file, *at, bytes),
+            Call::MakeRoom(file, len) => self.lens[*file] = self.lens[*file].max(*len),
             Call::Sync(file) => {
                 let surely = |piece: &mut Piece| piece.file == *file && !piece.doomed;
                 let pieces: Vec<Piece> = self.pieces.extract_if(.., surely).collect();
                 for piece in &pieces {
-                    put(&mut self.files[*file], piece);
+                    put(&mut self.files[*file], piece.at, &piece.bytes);
                 }
+                put(&mut self.files[*file], self.lens[*file], &[]);
             }
             Call::SyncFailed(file) => {
                 for piece in self.pieces.iter_mut().filter(|piece| piece.file == *file) {
@@ -324,9 +348,8 @@ impl Cut {
         }
     }
 
-    fn append(&mut self, file: usize, mut bytes: &[u8]) {
+    fn append(&mut self, file: usize, mut at: usize, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let at = self.lens[file];
             let (block, rest) = bytes.split_at(bytes.len().min(BLOCK - at % BLOCK));
             self.pieces.push(Piece {
                 file,
@@ -334,7 +357,8 @@ impl Cut {
                 bytes: block.to_vec(),
                 doomed: false,
             });
-            self.lens[file] += block.len();
+            at += block.len();
+            self.lens[file] = self.lens[file].max(at);
             bytes = rest;
         }
     }
@@ -350,7 +374,7 @@ impl Cut {
         let mut files = self.files.clone();
         let mut last: BTreeMap<usize, &Piece> = BTreeMap::new();
         for (_, piece) in self.pieces.iter().enumerate().filter(|(n, _)| there(*n)) {
-            put(&mut files[piece.file], piece);
+            put(&mut files[piece.file], piece.at, &piece.bytes);
             last.insert(piece.file, piece);
         }
         for (number, naming) in self.namings.iter().enumerate() {
@@ -362,8 +386,16 @@ impl Cut {
             Tail::Whole => {}
             Tail::Torn => {
                 for (file, piece) in last {
-                    let len = files[file].len();
-                    files[file].truncate(len - piece.bytes.len().div_ceil(2));
+                    let file = &mut files[file];
+                    let (half, end) = (
+                        piece.at + piece.bytes.len() / 2,
+                        piece.at + piece.bytes.len(),
+                    );
+                    if end == file.len() {
+                        file.truncate(half);
+                    } else {
+                        file[half..end].fill(0);
+                    }
                 }
             }
             Tail::Zeros => {
@@ -413,12 +445,13 @@ impl Cut {
     }
 }
 
-fn put(file: &mut Vec<u8>, piece: &Piece) {
-    let end = piece.at + piece.bytes.len();
+/// Puts bytes into a file, which becomes long enough.
+fn put(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    let end = at + bytes.len();
     if file.len() < end {
         file.resize(end, 0);
     }
-    file[piece.at..end].copy_from_slice(&piece.bytes);
+    file[at..end].copy_from_slice(bytes);
 }
 
 impl Naming {
