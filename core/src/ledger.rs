@@ -16,11 +16,13 @@ pub enum Owner {
     Store,
     /// Sessions and buffers.
     Connections,
+    /// Changes that are recorded and not surely on the disk yet. A large value among them is the store's as well.
+    Journal,
 }
 
 impl Owner {
     /// All owners.
-    pub const ALL: [Self; 3] = [Self::Process, Self::Store, Self::Connections];
+    pub const ALL: [Self; 4] = [Self::Process, Self::Store, Self::Connections, Self::Journal];
 }
 
 /// Bytes held, by owner. Counted without order between threads: a sum is right up to what is being charged that moment.

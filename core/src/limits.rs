@@ -17,6 +17,20 @@ pub const fn max_request(max_memory: u64) -> usize {
     }
 }
 
+/// Bytes of changes that may wait to be written before who changes something waits for the disk: what a disk writes in a
+/// second, but no more than a quarter of the memory that is bounded.
+#[must_use]
+pub const fn max_backlog(max_memory: u64) -> u64 {
+    let quarter = max_memory / 4;
+    if quarter < MAX_BACKLOG {
+        quarter
+    } else {
+        MAX_BACKLOG
+    }
+}
+
+const MAX_BACKLOG: u64 = 128 << 20;
+
 /// The most arguments in one request (the command's name included), as Redis's limit of a multibulk.
 pub const MAX_ARGS: usize = 1 << 20;
 

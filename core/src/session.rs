@@ -425,6 +425,8 @@ impl Session {
             until: None,
         };
         let journal = self.service.store.journal();
+        let most = limits::max_backlog(self.service.settings.max_memory());
+        let is_pressed = || journal.backlog() >= most;
         let pause = loop {
             let Some(ready) = self.ready.get(self.next) else {
                 break Pause::None;
@@ -433,7 +435,7 @@ impl Session {
                 break Pause::Budget;
             }
             // Who changes more than the disk takes waits for it.
-            let pressed = exec.output.held_until().is_some() && journal.is_pressed();
+            let pressed = exec.output.held_until().is_some() && is_pressed();
             if exec.output.len() >= limits::MAX_UNREAD || pressed {
                 break Pause::Output;
             }
@@ -453,7 +455,7 @@ impl Session {
             let touched = exec.touched.get();
             // 0 unless changes are recorded.
             if touched > Epoch(0)
-                && (journal.is_strict() || journal.is_pressed())
+                && (journal.is_strict() || is_pressed())
                 && exec.output.len() > waits
                 && journal.verdict(touched) == Verdict::Pending
             {

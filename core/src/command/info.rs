@@ -96,6 +96,7 @@ impl Service {
                 now,
             ),
             connections: self.ledger().held(Owner::Connections),
+            journal: self.ledger().held(Owner::Journal),
             startup: self.ledger().held(Owner::Process),
             beside: self.ledger().beside(Owner::Store),
             overhead: self.ledger().overhead(),
@@ -129,6 +130,8 @@ pub struct Report {
     persistence: Fields,
     /// Bytes of memory of sessions and buffers.
     connections: u64,
+    /// Bytes of memory of changes that are not surely on the disk.
+    journal: u64,
     /// Bytes of memory of the process at rest.
     startup: u64,
     /// Bytes of memory of everything but the store.
@@ -218,6 +221,7 @@ impl Report {
             ("used_memory_human", &human(used)),
             ("used_memory_dataset", &self.census.memory),
             ("used_memory_clients", &self.connections),
+            ("mem_aof_buffer", &self.journal),
             ("used_memory_startup", &self.startup),
             ("mem_fragmentation_bytes", &self.overhead),
             ("maxmemory", &self.max_memory),

@@ -27,6 +27,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use core::task::Waker;
 
+use crate::ledger::{Charge, Ledger, Owner};
 use crate::sync::Mutex;
 
 pub(crate) use pending::Pending;
@@ -34,9 +35,6 @@ pub use pending::{Parcel, Part};
 pub use record::Record;
 pub use status::{LogNumbers, Saves, Status};
 pub use wire::Damage;
-
-/// Bytes that may wait to be written before changes wait for that. What is written in a second at the speed of a disk.
-const PRESSURE: u64 = 128 << 20;
 
 /// A stretch of time: changes of a lower one came before those of a higher one. The first is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,10 +91,8 @@ pub struct Journal {
     durable: AtomicU64,
     /// The highest epoch that could not be made so when it was tried.
     failed: AtomicU64,
-    /// Bytes that the shards hold, in steps.
-    pending: Arc<AtomicU64>,
-    /// Bytes that the writer holds, and cannot let go before they are synced.
-    backlog: AtomicU64,
+    /// What shards and writer hold is charged here.
+    ledger: Arc<Ledger>,
     /// By shard, a bit: whether it may have recorded something.
     marks: Box<[AtomicU64]>,
     writer: Mutex<Option<Waker>>,
@@ -105,7 +101,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn new(shards: usize) -> Self {
+    pub(crate) fn new(shards: usize, ledger: &Arc<Ledger>) -> Self {
         Self {
             epoch: AtomicU64::new(1),
             flushed: AtomicU64::new(0),
@@ -117,8 +113,7 @@ impl Journal {
             failing: AtomicBool::new(false),
             durable: AtomicU64::new(0),
             failed: AtomicU64::new(0),
-            backlog: AtomicU64::new(0),
-            pending: Arc::default(),
+            ledger: Arc::clone(ledger),
             marks: (0..shards.div_ceil(64))
                 .map(|_| AtomicU64::new(0))
                 .collect(),
@@ -337,27 +332,22 @@ impl Journal {
         waits
     }
 
-    /// Says how many bytes the writer holds.
-    pub fn set_backlog(&self, bytes: u64) {
-        self.backlog.store(bytes, SeqCst);
-    }
-
-    /// Bytes of memory that changes take until they are written, about.
+    /// What a writer holds, and cannot let go before it is synced, is charged to this.
     #[must_use]
-    pub fn backlog(&self) -> u64 {
-        self.backlog.load(SeqCst) + self.pending.load(SeqCst)
+    pub fn charge(&self) -> Charge {
+        Charge::new(&self.ledger, Owner::Journal)
     }
 
-    /// Whether more waits to be written than should: who changes something has to wait for the disk.
+    /// Bytes of memory that changes take until they are surely on the disk, about.
     #[must_use]
     #[inline]
-    pub fn is_pressed(&self) -> bool {
-        self.backlog() >= PRESSURE
+    pub fn backlog(&self) -> u64 {
+        self.ledger.held(Owner::Journal)
     }
 
     /// What a shard that records keeps.
     pub(crate) fn pending(&self) -> Pending {
-        Pending::new(Arc::clone(&self.pending))
+        Pending::new(Arc::clone(&self.ledger))
     }
 
     /// How the files are.

@@ -2,12 +2,12 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Epoch;
 use super::record::{self, Record};
 use crate::Millis;
 use crate::buffer::Blob;
+use crate::ledger::{Ledger, Owner};
 use crate::prefetch::prefetch_write;
 use crate::store::{Effect, NewData};
 
@@ -135,19 +135,19 @@ pub(crate) struct Pending {
     pub(crate) stamp: Epoch,
     /// The epoch of the last record.
     pub(crate) last: Epoch,
-    /// Bytes of the parcel, of which so many were added to the sum of all shards.
+    /// Bytes of the parcel, of which so many are charged.
     bytes: usize,
     told: usize,
     parcel: Parcel,
-    sum: Arc<AtomicU64>,
+    ledger: Arc<Ledger>,
 }
 
-/// Bytes after which a shard adds to the sum: it is another core's cache line.
+/// Bytes after which a shard charges what it holds: the ledger is another core's cache line.
 const STEP: usize = 16 << 10;
 
 impl Pending {
-    /// Nothing, of a shard that adds what it holds to `sum`.
-    pub(crate) fn new(sum: Arc<AtomicU64>) -> Self {
+    /// Nothing.
+    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
         Self {
             marked: false,
             stamp: Epoch(0),
@@ -155,22 +155,31 @@ impl Pending {
             parcel: Parcel::default(),
             bytes: 0,
             told: 0,
-            sum,
+            ledger,
         }
     }
 
-    /// Asks for what a change writes.
+    /// Asks for what a change writes in the one at this address.
     #[inline]
-    pub(crate) fn prefetch(&self) {
-        let here = core::ptr::from_ref(self).addr();
-        prefetch_write(here);
-        prefetch_write(here + 64);
+    pub(crate) fn prefetch(address: usize) {
+        prefetch_write(address);
+        prefetch_write(address + 64);
+    }
+
+    /// Asks for the memory of the next record, once the rest is there.
+    #[inline]
+    pub(crate) fn prefetch_end(&self) {
+        let bytes = &self.parcel.bytes;
+        let end = bytes.as_ptr().addr() + bytes.len();
+        prefetch_write(end);
+        // Most records are shorter than a line, and few begin with one.
+        prefetch_write(end + 63);
     }
 
     /// Takes what was recorded, and leaves `empty` in its place.
     pub(crate) fn take(&mut self, empty: Parcel) -> Parcel {
         self.marked = false;
-        self.sum.fetch_sub(self.told as u64, Relaxed);
+        self.ledger.release(Owner::Journal, self.told);
         (self.bytes, self.told) = (0, 0);
         core::mem::replace(&mut self.parcel, empty)
     }
@@ -236,7 +245,7 @@ impl Pending {
         if self.bytes - self.told >= STEP {
             let more = self.bytes - self.told;
             self.told = self.bytes;
-            self.sum.fetch_add(more as u64, Relaxed);
+            self.ledger.charge(Owner::Journal, more);
         }
         self.last = self.stamp;
         if part.epoch != self.stamp {

@@ -14,6 +14,7 @@ use hashbrown::HashTable;
 
 use super::log::Handle;
 use super::wheel::Remnant;
+use crate::journal::Pending;
 use crate::ledger::allocation;
 use crate::prefetch::prefetch;
 
@@ -92,14 +93,25 @@ pub(super) struct Hint {
     /// Address of the control bytes; 0 where the shard has several tables or none.
     control: AtomicUsize,
     mask: AtomicUsize,
+    /// Address of what the shard has recorded and nobody has taken yet; 0 where nothing is recorded.
+    pending: AtomicUsize,
 }
 
 impl Hint {
+    /// Says where what is recorded is from now on.
+    pub(super) fn publish_pending(&self, address: usize) {
+        self.pending.store(address, Relaxed);
+    }
+
     /// Asks for what a look-up of `hash` reads first; false where the hint does not know it.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) -> bool {
         let control = self.control.load(Relaxed);
         prefetch_group(control, self.mask.load(Relaxed), hash);
+        let pending = self.pending.load(Relaxed);
+        if pending != 0 {
+            Pending::prefetch(pending);
+        }
         control != 0
     }
 }

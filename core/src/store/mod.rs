@@ -184,7 +184,7 @@ impl Store {
             board,
             ledger: Arc::clone(ledger),
             hasher,
-            journal: Journal::new(count),
+            journal: Journal::new(count, ledger),
             garbage: Mutex::new(Vec::new()),
             agenda,
             lags: Mutex::default(),
@@ -261,7 +261,9 @@ impl Store {
     pub fn record(&self, epoch: Epoch) {
         self.journal.begin_recording(epoch);
         for index in 0..self.shards.len() {
-            self.lock(index).record(self.journal.pending());
+            let pending = Box::new(self.journal.pending());
+            self.hints[index].publish_pending(core::ptr::from_ref(&*pending).addr());
+            self.lock(index).record(pending);
         }
     }
 

@@ -219,7 +219,7 @@ impl Shard {
             self.log.prefetch(handle);
         }
         if let Some(pending) = &self.pending {
-            pending.prefetch();
+            pending.prefetch_end();
         }
     }
 
@@ -342,8 +342,8 @@ impl Shard {
     }
 
     /// Has changes recorded from now on, in `pending`.
-    pub(super) fn record(&mut self, pending: Pending) {
-        self.pending = Some(Box::new(pending));
+    pub(super) fn record(&mut self, pending: Box<Pending>) {
+        self.pending = Some(pending);
     }
 
     /// Where changes are recorded: whether the journal is to be told that there may be some.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flock};
@@ -77,6 +78,9 @@ pub trait Sink: fmt::Debug + Send {
     /// without writing them. What is appended there does not make the file longer: a sync has one thing less to bring to
     /// the disk. Room that is not used goes with this value, if it is dropped. Returns the bytes that there are now.
     fn make_room(&mut self, bytes: u64) -> u64;
+
+    /// Has the system begin to bring to the disk what was appended, without waiting for that.
+    fn begin_sync(&mut self) {}
 
     /// Says that what is on the disk will not be read soon.
     fn forget(&mut self) {}
@@ -179,6 +183,7 @@ impl Files for Directory {
         Ok(Box::new(Appended {
             file,
             end: 0,
+            begun: 0,
             room: false,
         }))
     }
@@ -269,6 +274,8 @@ struct Appended {
     file: File,
     /// Bytes that were appended.
     end: u64,
+    /// Of these, bytes that the system was told to begin with.
+    begun: u64,
     /// Whether the file may be longer.
     room: bool,
 }
@@ -305,6 +312,13 @@ impl Sink for Appended {
         }
         self.room = true;
         bytes
+    }
+
+    fn begin_sync(&mut self) {
+        // The kernel starts to write what it is told to let go, and never waits for it.
+        let new = NonZeroU64::new(self.end - self.begun);
+        let _ = fadvise(&self.file, self.begun, new, Advice::DontNeed);
+        self.begun = self.end;
     }
 
     fn forget(&mut self) {

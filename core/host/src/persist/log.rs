@@ -4,19 +4,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use ant_cache_core::Millis;
 use ant_cache_core::journal::frame::{Frame, Gatherer, Segment};
-use ant_cache_core::journal::{Epoch, Status};
-use ant_cache_core::store::Store;
+use ant_cache_core::journal::{Epoch, Journal, Status};
+use ant_cache_core::ledger::Charge;
+use ant_cache_core::{Millis, Service, limits};
 
 use super::Fsync;
 use super::files::{Files, Sink};
 use super::names::Names;
 use crate::process::random_bits;
-
-/// Bytes that are written and not synced, at most: from here on a sync comes early. They are kept in memory, to be written
-/// again where the sync fails.
-const UNSYNCED: usize = 32 << 20;
 
 /// Bytes by which a segment is made longer at a time where each change is synced: a sync that need not bring a new length
 /// to the disk takes two thirds of the time (ext4 on a virtual disk: 140 to 205 µs).
@@ -40,6 +36,10 @@ pub struct Log {
     /// Frames that are not surely on the disk.
     unsynced: VecDeque<Frame>,
     unsynced_bytes: usize,
+    charge: Charge,
+    /// From here on a sync comes early: a quarter of what may wait at all. They are kept in memory, to be written again
+    /// where the sync fails.
+    most_unsynced: u64,
     /// How many of them are written to the present segment.
     written: usize,
     /// The epoch of the last frame that is surely on the disk.
@@ -95,7 +95,7 @@ impl Log {
         (fsync, interval): (Fsync, u64),
         (last, after): (u64, Epoch),
         now: Millis,
-        status: &Status,
+        journal: &Journal,
     ) -> io::Result<Self> {
         let mut log = Self {
             files,
@@ -110,6 +110,8 @@ impl Log {
             number: last,
             unsynced: VecDeque::new(),
             unsynced_bytes: 0,
+            charge: journal.charge(),
+            most_unsynced: 0,
             written: 0,
             synced: after,
             kept: after,
@@ -119,7 +121,7 @@ impl Log {
             latest: now,
             timely: false,
         };
-        log.open(now, status)?;
+        log.open(now, journal.status())?;
         Ok(log)
     }
 
@@ -188,9 +190,9 @@ impl Log {
     ///
     /// # Errors
     /// What the system reports. Changes are refused from then on, until a later round succeeds.
-    pub fn round(&mut self, store: &Store, now: Millis, wish: Wish) -> io::Result<()> {
-        let journal = store.journal();
-        let harvest = self.gatherer.gather(store, now);
+    pub fn round(&mut self, service: &Service, now: Millis, wish: Wish) -> io::Result<()> {
+        let journal = service.store().journal();
+        let harvest = self.gatherer.gather(service.store(), now);
         self.closed = harvest.closed;
         self.timely |= harvest.timely;
         let timely = self.timely && now.since(self.latest) >= TIMELY;
@@ -206,6 +208,7 @@ impl Log {
             self.unsynced_bytes += frame.memory();
             self.unsynced.push_back(frame);
         }
+        self.most_unsynced = limits::max_backlog(service.settings.max_memory()) / 4;
         let done = self.put_down(now, wish, journal.status());
         match &done {
             Ok(true) => {
@@ -217,7 +220,7 @@ impl Log {
             Ok(false) => {}
             Err(_) => journal.fail(self.closed),
         }
-        journal.set_backlog(self.unsynced_bytes as u64);
+        self.charge.set(self.unsynced_bytes);
         done.map(drop)
     }
 
@@ -270,7 +273,7 @@ impl Log {
         let late = now.since(self.last_sync) >= self.interval;
         let sync = match self.fsync {
             Fsync::Always => true,
-            Fsync::Interval => late || self.unsynced_bytes >= UNSYNCED,
+            Fsync::Interval => late || self.unsynced_bytes as u64 >= self.most_unsynced,
             // What the kernel has is what was promised; only a full segment is synced.
             Fsync::Never => false,
         };
@@ -305,6 +308,10 @@ impl Log {
             sink.append(&mut frame.pieces().map(|piece| piece.bytes()))?;
             self.written += 1;
             status.wrote(len, u64::from(frame.count()));
+        }
+        if self.fsync == Fsync::Interval {
+            // So that a sync has little left to do, and what comes meanwhile does not pile up.
+            sink.begin_sync();
         }
         Ok(())
     }

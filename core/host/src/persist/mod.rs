@@ -176,7 +176,7 @@ pub fn start(
         (options.fsync, millis(options.sync_interval)),
         (found.last_segment, found.epoch),
         clock.now(),
-        status,
+        journal,
     )
     .map_err(system)?;
     service.store().record(found.epoch.next());

@@ -3,6 +3,8 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ant_cache_core::Millis;
 use ant_cache_core::journal::Epoch;
@@ -17,6 +19,9 @@ use crate::process::random_bits;
 /// Bytes after which what was written is synced, so that the kernel never has much to write at once, which would hold
 /// up the log's syncs.
 const SYNC: usize = 8 << 20;
+
+/// Time after which whoever waits for the processor gets it: the kernel would let them wait for a tick, 4 ms for most.
+const STRETCH: Duration = Duration::from_micros(1500);
 
 /// A snapshot that is being written.
 #[derive(Debug)]
@@ -74,9 +79,14 @@ impl Snapshot {
         mut go_on: impl FnMut() -> bool,
     ) -> io::Result<()> {
         let mut copying = Copying::default();
+        let mut since = Instant::now();
         loop {
             if !go_on() {
                 return Err(io::ErrorKind::Interrupted.into());
+            }
+            if since.elapsed() >= STRETCH {
+                thread::yield_now();
+                since = Instant::now();
             }
             // A command that is on its way with an earlier moment may yet let an entry live on that has ended by now.
             let more = copying.slice(store, before(now()), &mut self.block);

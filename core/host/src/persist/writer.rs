@@ -130,7 +130,7 @@ impl Shared {
     fn round_of(&self, log: &mut Log, wish: Wish) -> io::Result<Reached> {
         let journal = self.journal();
         let _whole = Whole(journal);
-        log.round(self.service.store(), self.clock.now(), wish)?;
+        log.round(&self.service, self.clock.now(), wish)?;
         Ok(Reached {
             epoch: log.closed(),
             segment: log.number(),

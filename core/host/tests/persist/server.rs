@@ -258,7 +258,7 @@ impl Server {
     pub(crate) fn round(&mut self, wish: Wish) -> bool {
         let state = self.past.states.len() - 1;
         self.past.whole.push(state);
-        let done = self.log.round(self.service.store(), self.clock.now(), wish);
+        let done = self.log.round(&self.service, self.clock.now(), wish);
         let calls = self.disk.calls();
         self.gap |= done.is_err();
         if done.is_ok() {
