@@ -50,10 +50,11 @@ fn usage(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
 
 /// What INFO tells of memory, by the names that Redis has for it here.
 fn stats(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
-    const NAMES: [(&str, &str); 9] = [
+    const NAMES: [(&str, &str); 10] = [
         ("total.allocated", "used_memory"),
         ("startup.allocated", "used_memory_startup"),
         ("clients.normal", "used_memory_clients"),
+        ("aof.buffer", "mem_aof_buffer"),
         ("dataset.bytes", "used_memory_dataset"),
         ("allocator.allocated", "allocator_allocated"),
         ("allocator.active", "allocator_active"),

@@ -89,6 +89,7 @@ const OTHERS: &[Metric] = &[
     gauge(Section::Memory, "used_memory", "antcache_memory_used_bytes", "Memory in use: entries, buffers, the process at rest."),
     gauge(Section::Memory, "used_memory_dataset", "antcache_memory_dataset_bytes", "Memory of the entries and their index."),
     gauge(Section::Memory, "used_memory_clients", "antcache_memory_clients_bytes", "Memory of sessions and buffers."),
+    gauge(Section::Memory, "mem_aof_buffer", "antcache_memory_log_bytes", "Memory of changes that are not surely on the disk."),
     gauge(Section::Memory, "used_memory_startup", "antcache_memory_startup_bytes", "Memory that the process needs at rest."),
     gauge(Section::Memory, "mem_fragmentation_bytes", "antcache_memory_reserve_bytes", "What is taken off the bound for memory beyond what is in use."),
     gauge(Section::Memory, "used_memory_rss", "antcache_memory_resident_bytes", "Resident memory of the process."),

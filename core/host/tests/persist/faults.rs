@@ -1,5 +1,6 @@
 //! Calls to the disk that fail.
 
+use ant_cache_core::ledger::Owner;
 use ant_cache_host::persist::{Error, Fsync, Wish};
 
 use crate::disk::{Disk, Faults, Tail};
@@ -178,4 +179,19 @@ fn replies_that_are_held_become_errors() {
     assert_eq!(server.command("SET a 4"), None);
     assert!(server.round(Wish::Policy));
     assert_eq!(server.command("GET a").unwrap(), "$1\r\n4\r\n");
+}
+
+#[test]
+fn what_is_not_on_the_disk_counts_as_used() {
+    let mut server = Server::start(&Disk::default(), Fsync::Interval, EPOCH, false).unwrap();
+    let held = |server: &Server| server.service.ledger().held(Owner::Journal);
+    assert_eq!(held(&server), 0);
+    server.run(&["SET a x*50000"]);
+    let recorded = held(&server);
+    assert!(recorded >= 50_000, "{recorded}");
+    server.run(&["."]);
+    let written = held(&server);
+    assert!((50_000..100_000).contains(&written), "{written}");
+    server.run(&["!"]);
+    assert_eq!(held(&server), 0);
 }

@@ -61,7 +61,7 @@ pub(crate) struct Server {
     pub(crate) fsync: Fsync,
     pub(crate) log: Log,
     pub(crate) past: Past,
-    service: Arc<Service>,
+    pub(crate) service: Arc<Service>,
     counters: Counters,
     held: Vec<Held>,
     /// With `never`, what was written before the log broke may go with the power, and then what follows is of no use,
