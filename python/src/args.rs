@@ -76,11 +76,7 @@ impl Profile {
         if object.is_instance_of::<PyInt>() && !object.is_instance_of::<PyBool>() {
             return integer(object);
         }
-        if object.is_instance_of::<PyString>()
-            || object.is_instance_of::<PyBytes>()
-            || object.is_instance_of::<PyByteArray>()
-            || object.is_instance_of::<PyMemoryView>()
-        {
+        if is_string(object) {
             return self.string(object, command, what);
         }
         Err(self.bad_type(
@@ -149,6 +145,14 @@ impl Profile {
             Err(self.place(command).error(ttl.py(), Class::Data, &message))
         }
     }
+}
+
+/// Whether it is what [`Profile::string`] takes.
+pub(crate) fn is_string(object: &Bound<'_, PyAny>) -> bool {
+    object.is_instance_of::<PyString>()
+        || object.is_instance_of::<PyBytes>()
+        || object.is_instance_of::<PyByteArray>()
+        || object.is_instance_of::<PyMemoryView>()
 }
 
 /// A copy of the bytes of what is like bytes without being so: `bytearray`, `memoryview`.

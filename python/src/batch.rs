@@ -61,11 +61,14 @@ impl Calls {
         let results = PyList::empty(py);
         let mut replies = replies.into_iter();
         for (shape, name) in self.calls {
-            // Its own replies, so that one that fails half way leaves the others theirs.
-            let own: Vec<Value> = replies.by_ref().take(shape.replies(profile)).collect();
-            match shape.make(py, profile, &name, &mut own.into_iter()) {
+            let others = replies.len().saturating_sub(shape.replies(profile));
+            match shape.make(py, profile, &name, &mut replies) {
                 Ok(result) => results.append(result)?,
                 Err(error) => results.append(error.into_value(py))?,
+            }
+            // One that fails half way leaves the others theirs.
+            while replies.len() > others {
+                replies.next();
             }
         }
         Ok(results.into_any())

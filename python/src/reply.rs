@@ -78,7 +78,7 @@ impl Shape {
         py: Python<'py>,
         profile: &Profile,
         command: &str,
-        replies: &mut dyn Iterator<Item = Value>,
+        replies: &mut std::vec::IntoIter<Value>,
     ) -> Made<'py> {
         let reply = Reply {
             profile,
@@ -88,9 +88,7 @@ impl Shape {
         match self {
             Self::Found { decode, keys } => return reply.found(&keys, replies, decode),
             Self::AllDone(count) => {
-                // All of them are taken, so that whoever comes next finds its own.
-                let replies: Vec<Value> = replies.take(count).collect();
-                for value in replies {
+                for value in replies.take(count) {
                     reply.done(&value)?;
                 }
                 return Ok(py.None().into_bound(py));
@@ -156,23 +154,25 @@ impl<'py> Reply<'_, 'py> {
     fn found(
         &self,
         keys: &[Py<PyAny>],
-        replies: &mut dyn Iterator<Item = Value>,
+        replies: &mut std::vec::IntoIter<Value>,
         decode: bool,
     ) -> Made<'py> {
         let found = PyDict::new(self.py);
         if keys.is_empty() {
             return Ok(found.into_any());
         }
+        let mut array;
         let values = if self.profile.typed {
-            replies.take(keys.len()).collect()
+            replies
         } else {
-            match replies.next() {
-                Some(Value::Array(values)) if values.len() == keys.len() => values,
+            array = match replies.next() {
+                Some(Value::Array(values)) if values.len() == keys.len() => values.into_iter(),
                 Some(Value::Error(message)) => {
                     return Err(self.profile.place(self.command).reply(self.py, &message));
                 }
                 _ => return Err(self.unexpected()),
-            }
+            };
+            &mut array
         };
         for (key, value) in keys.iter().zip(values) {
             match value {
@@ -180,7 +180,7 @@ impl<'py> Reply<'_, 'py> {
                 Value::Error(message) => {
                     return Err(self.profile.place(self.command).reply(self.py, &message));
                 }
-                value => found.set_item(key, self.value(value, decode)?)?,
+                value => found.set_item(key.bind(self.py), self.value(value, decode)?)?,
             }
         }
         Ok(found.into_any())

@@ -6,6 +6,7 @@ use ant_cache_host::client::Requests;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PyMapping, PyTuple};
 
+use crate::args::is_string;
 use crate::errors::Class;
 use crate::profile::Profile;
 use crate::reply::Shape;
@@ -276,9 +277,8 @@ fn listed<'py>(
     keys: &Bound<'py, PyAny>,
     command: &str,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    let is_one = profile.string(keys, command, "").is_ok();
     match keys.try_iter() {
-        Ok(keys) if !is_one => keys.collect(),
+        Ok(objects) if !is_string(keys) => objects.collect(),
         _ => Err(profile.bad_type(keys, command, "keys must be an iterable of str or bytes")),
     }
 }

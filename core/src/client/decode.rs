@@ -109,20 +109,42 @@ impl Decoder {
                     None => return Ok(None),
                 }
             } else {
-                if !self.find_line(input)? {
-                    return Ok(None);
+                match self.whole_line(input)? {
+                    Some(line) => self.header_line(line, input)?,
+                    None if !self.find_line(input)? => return Ok(None),
+                    None => {
+                        let line = mem::take(&mut self.line);
+                        let value = self.header_line(&line[..line.len() - 2], input)?;
+                        // Keep the memory of the line for the next one.
+                        self.line = line;
+                        self.line.clear();
+                        value
+                    }
                 }
-                let line = mem::take(&mut self.line);
-                let value = self.header_line(&line[..line.len() - 2])?;
-                // Keep the memory of the line for the next one.
-                self.line = line;
-                self.line.clear();
-                value
             };
             if let Some(whole) = value.and_then(|value| self.add(value)) {
                 self.spent = 0;
                 return Ok(Some(whole));
             }
+        }
+    }
+
+    /// A line that lies in `input` as a whole, without its CR LF: most do, and are not copied.
+    fn whole_line<'i>(&self, input: &mut &'i [u8]) -> Result<Option<&'i [u8]>, DecodeError> {
+        if !self.line.is_empty() {
+            return Ok(None);
+        }
+        let Some(end) = memchr(b'\n', input) else {
+            return Ok(None);
+        };
+        if end >= self.limits.line {
+            return Err(DecodeError::LineTooLong);
+        }
+        let (line, rest) = input.split_at(end + 1);
+        *input = rest;
+        match line.strip_suffix(b"\r\n") {
+            Some(line) => Ok(Some(line)),
+            None => Err(DecodeError::MissingCrLf),
         }
     }
 
@@ -142,7 +164,11 @@ impl Decoder {
     }
 
     /// Acts on a header; a value that is complete with its line is returned.
-    fn header_line(&mut self, line: &[u8]) -> Result<Option<Value>, DecodeError> {
+    fn header_line(
+        &mut self,
+        line: &[u8],
+        input: &mut &[u8],
+    ) -> Result<Option<Value>, DecodeError> {
         let (kind, follows) = header(line)?;
         self.spend(size_of::<Value>())?;
         match follows {
@@ -152,6 +178,13 @@ impl Decoder {
             }
             Follows::Bytes(len) => {
                 self.spend(len)?;
+                // Most strings lie in the input as a whole.
+                if let (Kind::Bulk, Some((bytes, rest))) = (kind, input.split_at_checked(len))
+                    && let Some(rest) = rest.strip_prefix(b"\r\n")
+                {
+                    *input = rest;
+                    return Ok(Some(Value::Bulk(bytes.to_vec())));
+                }
                 self.bulk = Some(Bulk {
                     kind,
                     len,

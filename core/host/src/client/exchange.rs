@@ -75,10 +75,10 @@ pub struct Replies<'d> {
 impl<'d> Replies<'d> {
     /// No reply has come yet. `decoder` is the connection's own.
     #[must_use]
-    pub const fn new(decoder: &'d mut Decoder, requests: &Requests) -> Self {
+    pub fn new(decoder: &'d mut Decoder, requests: &Requests) -> Self {
         Self {
             decoder,
-            values: Vec::new(),
+            values: Vec::with_capacity(requests.count),
             expected: requests.count,
         }
     }
