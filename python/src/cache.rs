@@ -104,8 +104,11 @@ impl Cache {
         key: &Bound<'py, PyAny>,
         method: &str,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let found = self.cache.get(self.key(key, method)?);
-        found.map(|stored| unpack(key.py(), &stored)).transpose()
+        // Read where it is: moving what was just written in pieces costs more than writing it.
+        match &self.cache.get(self.key(key, method)?) {
+            Some(stored) => unpack(key.py(), stored).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// How an entry is put in: with the time to live of the call, or of the cache.

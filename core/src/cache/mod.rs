@@ -229,10 +229,12 @@ impl Cache {
     fn look_up(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Item<'_>>)) -> bool {
         self.store.prefetch_index(key.hash());
         let mut shard = self.store.lock(self.store.shard_of(key));
-        let Some(item) = shard.get(key, Millis(0)) else {
+        // Not moved out of the option: it was just written in pieces.
+        let found = shard.get(key, Millis(0));
+        let Some(item) = &found else {
             return false;
         };
-        take(Some(&item));
+        take(Some(item));
         let expires = item.expires;
         drop(shard);
         expires.is_none_or(|expires| self.now() < expires || self.look_again(key, take))

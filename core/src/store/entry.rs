@@ -350,11 +350,16 @@ pub(super) fn plain_value(bytes: &[u8]) -> Option<&[u8]> {
 /// of a call.
 #[inline]
 fn same(stored: &[u8], key: &[u8]) -> bool {
-    if (8..=16).contains(&key.len()) {
-        stored.first_chunk::<8>() == key.first_chunk::<8>()
-            && stored.last_chunk::<8>() == key.last_chunk::<8>()
-    } else {
-        stored == key
+    match key.len() {
+        4..8 => {
+            stored.first_chunk::<4>() == key.first_chunk::<4>()
+                && stored.last_chunk::<4>() == key.last_chunk::<4>()
+        }
+        8..=16 => {
+            stored.first_chunk::<8>() == key.first_chunk::<8>()
+                && stored.last_chunk::<8>() == key.last_chunk::<8>()
+        }
+        _ => stored == key,
     }
 }
 
