@@ -1,17 +1,13 @@
 //! The real server, on threads of this process.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use ant_cache_core::Eviction;
-use ant_cache_core::facts::{Fact, Section};
-use ant_cache_core::service::Options;
-use ant_cache_core::settings::Settings;
-use ant_cache_core::store::Store;
-use ant_cache_host::process::random_bits;
+use ant_cache_host::config::{self, Architecture, Runtime as RuntimeName, Settings};
 use ant_cache_host::{Clock, Host, Listeners, Runtime, Shutdown};
+use ant_cache_runtime_smol as smol;
+use ant_cache_runtime_std as threads;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
@@ -19,7 +15,7 @@ use crate::errors::{Class, Place};
 use crate::pool::forks;
 
 /// Workers of the architecture *pooled*: few programs that test or tool have more requests in flight.
-const WORKERS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+const WORKERS: u32 = 8;
 
 /// A server in this process, and the native base of `antcache.Server`. It serves from its making on.
 #[pyclass(frozen, subclass, module = "antcache._antcache")]
@@ -33,46 +29,40 @@ pub(crate) struct Server {
     thread: Mutex<Option<JoinHandle<std::io::Result<()>>>>,
 }
 
-/// What serves, by its two names.
-#[derive(Clone, Copy)]
-struct Engine {
-    smol: bool,
-    pooled: bool,
-}
-
-impl Engine {
-    fn new(runtime: &str, architecture: &str) -> PyResult<Self> {
-        let smol = match runtime {
-            "std" => false,
-            "smol" => true,
-            _ => return Err(PyValueError::new_err("runtime must be \"std\" or \"smol\"")),
-        };
-        let pooled = match architecture {
-            "single" => false,
-            "pooled" => true,
-            _ => {
-                return Err(PyValueError::new_err(
-                    "architecture must be \"single\" or \"pooled\"",
-                ));
-            }
-        };
-        Ok(Self { smol, pooled })
-    }
-
-    fn serve(
-        self,
-        host: Arc<Host>,
-        listeners: Listeners,
-        shutdown: Shutdown,
-    ) -> std::io::Result<()> {
-        use ant_cache_runtime_smol as smol;
-        use ant_cache_runtime_std as threads;
-        match (self.smol, self.pooled) {
-            (false, false) => threads::Single::default().serve(host, listeners, shutdown),
-            (false, true) => threads::Pooled::new(WORKERS).serve(host, listeners, shutdown),
-            (true, false) => smol::Single::default().serve(host, listeners, shutdown),
-            (true, true) => smol::Pooled::new(WORKERS).serve(host, listeners, shutdown),
+/// Serves until it is told to stop.
+fn serve(
+    settings: &Settings,
+    host: Arc<Host>,
+    listeners: Listeners,
+    shutdown: Shutdown,
+) -> std::io::Result<()> {
+    let &Settings {
+        workers,
+        stack_size,
+        ..
+    } = settings;
+    let (executors, lanes) = (settings.executor_count(), settings.lane_count());
+    match (settings.runtime, settings.architecture) {
+        (RuntimeName::Std, Architecture::Single) => {
+            threads::Single { stack_size }.serve(host, listeners, shutdown)
         }
+        (RuntimeName::Std, Architecture::Pooled) => threads::Pooled {
+            workers,
+            lanes,
+            stack_size,
+        }
+        .serve(host, listeners, shutdown),
+        (RuntimeName::Smol, Architecture::Single) => smol::Single {
+            executors,
+            stack_size,
+        }
+        .serve(host, listeners, shutdown),
+        (RuntimeName::Smol, Architecture::Pooled) => smol::Pooled {
+            workers,
+            lanes,
+            stack_size,
+        }
+        .serve(host, listeners, shutdown),
     }
 }
 
@@ -111,39 +101,43 @@ impl Server {
         max_memory: Option<u64>,
         eviction: &str,
     ) -> PyResult<Self> {
-        let engine = Engine::new(runtime, architecture)?;
-        let Some(eviction) = Eviction::from_name(eviction) else {
-            let message = format!("there is no eviction '{eviction}'");
+        if max_memory == Some(0) {
+            let message = "max_memory must be positive, or None for no bound";
             return Err(PyValueError::new_err(message));
-        };
-        let refuse = |error: &dyn std::error::Error| PyOSError::new_err(error.to_string());
-        let mut listeners = Listeners::new();
-        listeners.tcp(host, port).map_err(|error| refuse(&error))?;
-        if let Some(path) = &unix_socket {
-            listeners.unix(path).map_err(|error| refuse(&error))?;
         }
+        let mut pairs = vec![
+            ("host", host.to_owned()),
+            ("port", port.to_string()),
+            ("runtime", runtime.to_owned()),
+            ("server", architecture.to_owned()),
+            ("workers", WORKERS.to_string()),
+            // 0 is no bound.
+            ("max-memory", max_memory.unwrap_or(0).to_string()),
+            ("eviction", eviction.to_owned()),
+        ];
+        if let Some(path) = &unix_socket {
+            let Some(path) = path.to_str() else {
+                let message = "the path of the Unix socket must be UTF-8";
+                return Err(PyValueError::new_err(message));
+            };
+            pairs.push(("unix-socket", path.to_owned()));
+        }
+        if let Some(password) = password {
+            pairs.push(("password", password));
+        }
+        let (_, settings) =
+            config::load(pairs, []).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let listeners = settings
+            .listen()
+            .map_err(|error| PyOSError::new_err(error.to_string()))?;
         let port = listeners.port();
-        let settings = Settings::default();
-        settings.set_password(password.map(String::into_bytes));
-        settings.set_max_memory(max_memory.unwrap_or(u64::MAX));
-        settings.set_eviction(eviction);
-        let options = Options {
-            seed: random_bits(),
-            shards: max_memory.map_or(Store::SHARDS, Store::shards_for),
-            settings,
-            facts: vec![
-                Fact::new(Section::Server, "tcp_port", port),
-                Fact::new(Section::Antcache, "runtime", runtime),
-                Fact::new(Section::Antcache, "architecture", architecture),
-            ],
-            ..Options::default()
-        };
+        let options = settings.options(&listeners);
         let service = Arc::new(Host::new(options, Clock::system()));
         let shutdown = Shutdown::new()?;
         let flag = shutdown.clone();
         let thread = std::thread::Builder::new()
             .name("antcache-server".to_owned())
-            .spawn(move || engine.serve(service, listeners, flag))?;
+            .spawn(move || serve(&settings, service, listeners, flag))?;
         Ok(Self {
             host: host.to_owned(),
             port,

@@ -339,7 +339,7 @@ def test_a_server():
     with antcache.Client(port=server.port) as client:
         with pytest.raises(errors.ConnectionError):
             client.ping()
-    for kwargs in ({"runtime": "tokio"}, {"architecture": "both"}, {"eviction": "fifo"}):
+    for kwargs in ({"runtime": "tokio"}, {"architecture": "both"}, {"eviction": "fifo"}, {"max_memory": 0}):
         with pytest.raises(ValueError):
             antcache.Server(**kwargs)
     with pytest.raises(OSError, match="cannot listen"):
