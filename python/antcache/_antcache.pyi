@@ -49,6 +49,10 @@ class Client:
     :param timeout: seconds (10 where none are given) from the moment a request is sent until its reply is complete, and the longest wait for a
         connection of the pool; ``None`` waits for ever.
     :param connect_timeout: seconds (5 where none are given) for each address of the host to accept.
+    :param busy_poll: seconds, from 0 to 0.001, for which a thread asks again and again for a reply before it sleeps. To
+        wake a thread takes longer than a near server takes to answer. The interpreter's lock is free meanwhile. One thread
+        of a process polls at a time; it lets others have the core, and polls rarely where they want it or replies come
+        later than that. 0 sleeps at once.
     :param pool_size: connections at most. They are made when they are needed.
     :param retry: how often a call is tried again, on a new connection, where none could be made, or it broke and the
         request does no harm if it is carried out twice (reads, plain sets). A connection that the server had closed while
@@ -68,6 +72,7 @@ class Client:
         unix_socket: str | os.PathLike[str] | None = None,
         timeout: float | None = ...,
         connect_timeout: float | None = ...,
+        busy_poll: float = 0.0001,
         pool_size: int = 16,
         retry: int = 1,
         protocol: int = 3,

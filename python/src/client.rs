@@ -121,6 +121,9 @@ impl Client {
     }
 }
 
+/// What [`ClientOptions::busy_poll`] may be.
+const MAX_BUSY_POLL: Duration = Duration::from_millis(1);
+
 /// Whether a request may be sent again after this failure.
 fn may_repeat(kind: &ErrorKind, repeatable: bool) -> bool {
     match kind {
@@ -230,7 +233,7 @@ commands!(Client {
     #[new]
     #[pyo3(signature = (
         host="127.0.0.1", port=8890, *, password=None, unix_socket=None, timeout=Some(10.0), connect_timeout=Some(5.0),
-        pool_size=16, retry=1, protocol=3, namespace=None, serializer=None, decode=false,
+        busy_poll=0.0001, pool_size=16, retry=1, protocol=3, namespace=None, serializer=None, decode=false,
     ))]
     #[expect(clippy::too_many_arguments, reason = "settings, by name in Python")]
     fn new(
@@ -241,6 +244,7 @@ commands!(Client {
         unix_socket: Option<std::path::PathBuf>,
         timeout: Option<f64>,
         connect_timeout: Option<f64>,
+        busy_poll: f64,
         pool_size: usize,
         retry: u32,
         protocol: u8,
@@ -259,10 +263,18 @@ commands!(Client {
             },
         };
         let timeout = limit("timeout", timeout)?;
+        let busy_poll = match Duration::try_from_secs_f64(busy_poll) {
+            Ok(time) if time <= MAX_BUSY_POLL => time,
+            _ => {
+                let message = "busy_poll must be a number of seconds from 0 to 0.001";
+                return Err(PyValueError::new_err(message));
+            }
+        };
         let options = ClientOptions {
             connect_timeout: limit("connect_timeout", connect_timeout)?,
             read_timeout: timeout,
             write_timeout: timeout,
+            busy_poll,
             password,
             protocol: version(protocol)?,
             ..ClientOptions::default()

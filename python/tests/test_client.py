@@ -300,6 +300,9 @@ def test_more_bad_arguments(client):
         {"timeout": 0},
         {"timeout": -1},
         {"connect_timeout": math.nan},
+        {"busy_poll": -1},
+        {"busy_poll": 0.01},
+        {"busy_poll": math.nan},
         {"protocol": 4},
     ):
         with pytest.raises(ValueError, match="must be"):

@@ -67,6 +67,59 @@ fn a_reply_in_single_bytes() {
     server.join().unwrap();
 }
 
+/// Whether a reply comes while it is polled for, in pieces, after that, or not at all.
+#[test]
+fn busy_polling_changes_nothing_but_the_wait() {
+    let (address, server) = server([
+        |stream| {
+            for _ in 0..3 {
+                expect(stream, PING);
+                stream.write_all(b"+prompt\r\n").unwrap();
+            }
+            expect(stream, PING);
+            stream.set_nodelay(true).unwrap();
+            for byte in b"+pieces\r\n" {
+                stream.write_all(&[*byte]).unwrap();
+            }
+            expect(stream, PING);
+            thread::sleep(Duration::from_millis(5));
+            stream.write_all(b"+late\r\n").unwrap();
+            expect(stream, PING);
+            stream.write_all(b"+last\r\n").unwrap();
+            expect(stream, PING);
+        },
+        |stream| {
+            expect(stream, PING);
+            stream.write_all(b"+prompt\r\n").unwrap();
+            silent(stream);
+        },
+    ]);
+    let options = ClientOptions {
+        busy_poll: Duration::from_secs(1),
+        ..ClientOptions::default()
+    };
+    let mut client = Client::connect(address.clone(), options.clone()).unwrap();
+    for expected in ["prompt", "prompt", "prompt", "pieces", "late", "last"] {
+        let reply = client.command(&["PING"]).unwrap();
+        assert_eq!(reply, Value::Status(expected.into()));
+    }
+    let error = client.command(&["PING"]).unwrap_err();
+    let kind = error.kind();
+    assert!(matches!(kind, ErrorKind::ClosedByServer), "{error}");
+
+    let read_timeout = Some(Duration::from_millis(20));
+    let options = ClientOptions {
+        read_timeout,
+        ..options
+    };
+    let mut client = Client::connect(address, options).unwrap();
+    client.command(&["PING"]).unwrap();
+    let error = client.command(&["PING"]).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::TimedOut(_)), "{error}");
+    drop(client);
+    server.join().unwrap();
+}
+
 #[test]
 fn an_error_reply_names_address_and_command_and_leaves_the_connection_open() {
     let (address, server) = server([|stream| {

@@ -2,9 +2,11 @@
 //!
 //! Sending never blocks: where the server takes no more, its replies are read meanwhile, so that a long pipeline and
 //! a server that waits for its replies to be read cannot block each other. Once all is sent, reads block with the
-//! socket's own timeout: two system calls a request, as in a client that cares for none of this.
+//! socket's own timeout: two system calls a request, as in a client that cares for none of this. With a time for busy
+//! polling, a reply that is expected at once is asked for before that.
 
 use super::{Address, ClientOptions, ErrorKind};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -21,6 +23,9 @@ pub(super) struct Transport {
     socket: OwnedFd,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
+    busy_poll: Duration,
+    /// How many exchanges to come sleep at once, since polling did no good.
+    sleeps: u32,
     /// The timeout of reads that the socket is set to now.
     armed: Option<Duration>,
     buffer: Box<[u8]>,
@@ -30,6 +35,24 @@ pub(super) struct Transport {
 
 /// Room for one read: hundreds of small replies, and a large one in few calls.
 const READ: usize = 32 << 10;
+
+/// It delays timeouts and handlers of signals, so it is short; and sleep costs little beside more.
+const MAX_BUSY_POLL: Duration = Duration::from_millis(1);
+
+/// Others want the core, where a thread that let them go first does not get it back within this time: a near server
+/// answers sooner.
+const TAKEN: Duration = Duration::from_micros(50);
+
+/// After that many exchanges sleep at once: a thread that slept is let in before others, one that polled waits for
+/// milliseconds.
+const AFTER_TAKEN: u32 = 1024;
+
+/// The same after polling in vain: the server is too far away, or slow.
+const AFTER_LATE: u32 = 32;
+
+/// Whether a thread of this process polls busily: one at a time, so that many do not keep the cores from a server that
+/// wants them. (A child that is forked meanwhile never polls, which only costs it the gain.)
+static POLLING: AtomicBool = AtomicBool::new(false);
 
 impl Transport {
     pub(super) fn connect(address: &Address, options: &ClientOptions) -> io::Result<Self> {
@@ -46,6 +69,8 @@ impl Transport {
             socket,
             read_timeout,
             write_timeout: options.write_timeout,
+            busy_poll: options.busy_poll.min(MAX_BUSY_POLL),
+            sleeps: 0,
             armed: read_timeout,
             buffer: vec![0; READ].into(),
             give_up: || false,
@@ -79,7 +104,10 @@ impl Transport {
         let sent = Instant::now();
         self.arm(self.read_timeout)?;
         while !done {
-            let got = self.receive(RecvFlags::empty())?;
+            let got = match self.poll_busily(sent)? {
+                0 => self.receive(RecvFlags::empty())?,
+                got => got,
+            };
             done = take(&self.buffer[..got])?;
             if let (false, Some(limit)) = (done, self.read_timeout) {
                 let left = limit.saturating_sub(sent.elapsed());
@@ -89,7 +117,39 @@ impl Transport {
                 self.arm(Some(left.max(Duration::from_millis(1))))?;
             }
         }
+        self.sleeps = self.sleeps.saturating_sub(1);
         Ok(())
+    }
+
+    /// Asks for bytes until some have come or the time for that is over, and returns how many there are in the buffer.
+    fn poll_busily(&mut self, sent: Instant) -> Result<usize, ErrorKind> {
+        if self.busy_poll.is_zero() || self.sleeps > 0 || POLLING.swap(true, Ordering::Relaxed) {
+            return Ok(0);
+        }
+        let mut waited = sent.elapsed();
+        let got = loop {
+            let got = recv(&self.socket, &mut self.buffer[..], RecvFlags::DONTWAIT);
+            if got.is_ok() || waited >= self.busy_poll {
+                break got;
+            }
+            // The server may be waiting for this very core.
+            std::thread::yield_now();
+            let now = sent.elapsed();
+            if now.saturating_sub(waited) > TAKEN {
+                self.sleeps = AFTER_TAKEN;
+            }
+            waited = now;
+        };
+        POLLING.store(false, Ordering::Relaxed);
+        match got {
+            Ok((_, 0)) => Err(ErrorKind::ClosedByServer),
+            Ok((_, got)) => Ok(got),
+            // Whatever it is, who sleeps for the reply learns it.
+            Err(_) => {
+                self.sleeps = self.sleeps.max(AFTER_LATE);
+                Ok(0)
+            }
+        }
     }
 
     /// Sends what the server takes of `out` without waiting, and leaves the rest; true if that was anything. Where the

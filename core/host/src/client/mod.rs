@@ -22,6 +22,11 @@ pub struct ClientOptions {
     pub read_timeout: Option<Duration>,
     /// The longest time in which the server takes no byte of a request. Default 10 s; `None` waits for ever.
     pub write_timeout: Option<Duration>,
+    /// Blocking clients: how long a thread asks again and again for a reply before it sleeps. To wake a thread takes
+    /// longer than a near server takes to answer. One thread of a process polls at a time; it lets others have the core,
+    /// and polls rarely where they want it or replies come later than that. Default 0: it sleeps at once. At most 1 ms;
+    /// more counts as that.
+    pub busy_poll: Duration,
     /// Sent by AUTH first.
     pub password: Option<String>,
     /// The version of RESP. Default 2, which every server speaks.
@@ -36,6 +41,7 @@ impl Default for ClientOptions {
             connect_timeout: Some(Duration::from_secs(5)),
             read_timeout: Some(Duration::from_secs(10)),
             write_timeout: Some(Duration::from_secs(10)),
+            busy_poll: Duration::ZERO,
             password: None,
             protocol: Protocol::Resp2,
             limits: ReplyLimits::default(),
