@@ -274,7 +274,12 @@ impl<'a> Exec<'a> {
         let write = self.command.flags.has(Flags::WRITE);
         let guards = store.lock_all(&indexes, write);
         for shard in &guards {
-            self.touch(shard.last_change().max(shard.stamp()));
+            // What is written under these locks belongs to the epoch that was read with all of them held.
+            self.touch(if write {
+                shard.stamp()
+            } else {
+                shard.last_change()
+            });
         }
         Shards {
             store,

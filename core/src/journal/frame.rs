@@ -12,15 +12,14 @@
 //! ```
 
 use alloc::collections::BTreeMap;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Epoch;
-use super::pending::{Parcel, Part, Piece, Pieces};
-use super::record::{self, Record};
-use super::wire::{Checksum, Damage, Reader};
+use super::body::{Body, Pieces};
+use super::pending::{Parcel, Part};
+use super::record::Record;
+use super::wire::{Damage, check, open, seal};
 use crate::Millis;
-use crate::buffer::Blob;
 use crate::store::Store;
 
 /// The version of the format that is written, and the highest that is read.
@@ -96,32 +95,6 @@ impl Segment {
     }
 }
 
-/// Writes the checksum of a header into its last four bytes.
-pub(super) fn seal(header: &mut [u8], salt: u64) {
-    let (bytes, crc) = header.split_at_mut(header.len() - 4);
-    let mut sum = Checksum::new(salt);
-    sum.add(bytes);
-    crc.copy_from_slice(&sum.end().to_le_bytes());
-}
-
-/// Checks a header of `len` bytes; returns what follows the magic.
-pub(super) fn open<'a>(
-    bytes: &'a [u8],
-    len: usize,
-    magic: &[u8],
-    salt: u64,
-) -> Result<Reader<'a>, Damage> {
-    let bytes = bytes.get(..len).ok_or(Damage::Short)?;
-    let rest = bytes.strip_prefix(magic).ok_or(Damage::Nonsense)?;
-    let (checked, crc) = bytes.split_at(len - 4);
-    let mut sum = Checksum::new(salt);
-    sum.add(checked);
-    if crc != sum.end().to_le_bytes() {
-        return Err(Damage::Checksum);
-    }
-    Ok(Reader(rest))
-}
-
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -190,13 +163,7 @@ impl Header {
     /// # Errors
     /// [`Damage::Checksum`].
     pub fn check(&self, payload: &[u8], salt: u64) -> Result<(), Damage> {
-        let mut sum = Checksum::new(salt);
-        sum.add(payload);
-        if sum.end() == self.crc {
-            Ok(())
-        } else {
-            Err(Damage::Checksum)
-        }
+        check(payload, salt, self.crc)
     }
 }
 
@@ -204,10 +171,7 @@ impl Header {
 #[derive(Debug)]
 pub struct Frame {
     header: Header,
-    /// Room for the header, and records.
-    bytes: Vec<u8>,
-    blobs: Vec<(usize, Blob)>,
-    len: usize,
+    body: Body<{ Header::LEN }>,
 }
 
 impl Frame {
@@ -222,9 +186,7 @@ impl Frame {
                 last: false,
                 crc: 0,
             },
-            bytes: vec![0; Header::LEN],
-            blobs: Vec::new(),
-            len: Header::LEN,
+            body: Body::new(),
         }
     }
 
@@ -259,29 +221,17 @@ impl Frame {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it has a header at least")]
     pub const fn len(&self) -> usize {
-        self.len
+        self.body.len()
     }
 
     /// Bytes of memory that it holds, large values that others may hold as well included.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let blobs = self.blobs.iter().map(|(_, blob)| blob.memory());
-        self.bytes.capacity() + blobs.sum::<usize>()
+        self.body.memory()
     }
 
     fn add(&mut self, part: &Part, pieces: Pieces<'_>) {
-        for piece in pieces {
-            match piece {
-                Piece::Bytes(bytes) => {
-                    self.bytes.extend_from_slice(bytes);
-                    self.len += bytes.len();
-                }
-                Piece::Blob(blob) => {
-                    self.blobs.push((self.bytes.len(), blob.clone()));
-                    self.len += blob.len();
-                }
-            }
-        }
+        self.body.extend(pieces);
         let header = &mut self.header;
         header.count += part.count;
         header.moments[0] = header.moments[0].min(part.moments[0]);
@@ -292,26 +242,14 @@ impl Frame {
     /// is written, and again where it goes to another segment.
     pub fn seal(&mut self, salt: u64, synced: Epoch) {
         self.header.synced = synced;
-        self.header.len = u32::try_from(self.len - Header::LEN)
-            .expect("a frame has a megabyte and one request at most");
-        let mut sum = Checksum::new(salt);
-        let mut pieces = self.pieces();
-        // The header comes first in the first piece.
-        if let Some(Piece::Bytes(first)) = pieces.next() {
-            sum.add(&first[Header::LEN..]);
-        }
-        for piece in pieces {
-            sum.add(piece.bytes());
-        }
-        self.header.crc = sum.end();
-        let header = self.header.encode(salt);
-        self.bytes[..Header::LEN].copy_from_slice(&header);
+        (self.header.len, self.header.crc) = self.body.sum(salt);
+        self.body.set_header(&self.header.encode(salt));
     }
 
     /// What is to be written, one behind the other.
     #[must_use]
     pub fn pieces(&self) -> Pieces<'_> {
-        Pieces::new(&self.bytes, &self.blobs)
+        self.body.pieces()
     }
 }
 
@@ -380,7 +318,7 @@ impl Gatherer {
 impl Gathered {
     /// A frame with room.
     fn room(&mut self, epoch: Epoch) -> &mut Frame {
-        let full = self.frames.last().is_none_or(|frame| frame.len > FULL);
+        let full = self.frames.last().is_none_or(|frame| frame.len() > FULL);
         if full {
             self.frames.push(Frame::new(epoch));
         }
@@ -390,8 +328,7 @@ impl Gathered {
     fn finish(mut self, epoch: Epoch, now: Millis) -> Vec<Frame> {
         if self.flush {
             let mut frame = Frame::new(epoch);
-            record::encode(&Record::Flush, &mut frame.bytes);
-            frame.len = frame.bytes.len();
+            frame.body.put(&Record::Flush, None);
             frame.header.count = 1;
             frame.header.moments = [now; 2];
             self.frames.insert(0, frame);
@@ -406,7 +343,9 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::record;
     use crate::store::{Effect, Kind, NewData, Options};
+    use alloc::vec;
 
     #[test]
     fn headers_are_read_as_they_are_written() {

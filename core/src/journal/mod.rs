@@ -14,6 +14,7 @@
 //! reads the epoch after that; the writer raises the epoch, and reads the marks after that. So a change that belongs to
 //! the closed epoch is in a marked shard, and the writer waits for its lock.
 
+mod body;
 pub mod frame;
 mod pending;
 pub mod record;

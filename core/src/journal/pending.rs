@@ -4,7 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Epoch;
-use super::record::{self, Record};
+use super::body::{self, Pieces};
+use super::record::Record;
 use crate::Millis;
 use crate::buffer::Blob;
 use crate::ledger::{Ledger, Owner};
@@ -51,11 +52,8 @@ impl Parcel {
         let (mut start, mut first) = (0, 0);
         let last = (!self.is_empty()).then_some(&self.last);
         self.earlier.iter().chain(last).map(move |part| {
-            let pieces = Pieces {
-                bytes: &self.bytes[..part.end],
-                at: start,
-                blobs: &self.blobs[first..part.blobs],
-            };
+            let blobs = &self.blobs[first..part.blobs];
+            let pieces = Pieces::new(&self.bytes[..part.end], start, blobs);
             (start, first) = (part.end, part.blobs);
             (part, pieces)
         })
@@ -68,60 +66,6 @@ impl Parcel {
         self.last = Part::default();
         self.bytes.clear();
         self.bytes.shrink_to(most);
-    }
-}
-
-/// The bytes of some records, in pieces: those that lie together, and large values between them.
-#[derive(Clone, Debug)]
-pub struct Pieces<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    blobs: &'a [(usize, Blob)],
-}
-
-impl<'a> Pieces<'a> {
-    pub(super) const fn new(bytes: &'a [u8], blobs: &'a [(usize, Blob)]) -> Self {
-        Self {
-            bytes,
-            at: 0,
-            blobs,
-        }
-    }
-}
-
-/// A piece of some records.
-#[derive(Clone, Copy, Debug)]
-pub enum Piece<'a> {
-    /// Bytes that lie together.
-    Bytes(&'a [u8]),
-    /// A large value.
-    Blob(&'a Blob),
-}
-
-impl<'a> Piece<'a> {
-    /// The bytes, wherever they are.
-    #[must_use]
-    pub fn bytes(self) -> &'a [u8] {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Blob(blob) => blob,
-        }
-    }
-}
-
-impl<'a> Iterator for Pieces<'a> {
-    type Item = Piece<'a>;
-
-    fn next(&mut self) -> Option<Piece<'a>> {
-        let end = self.blobs.first().map_or(self.bytes.len(), |blob| blob.0);
-        if self.at < end {
-            let bytes = &self.bytes[self.at..end];
-            self.at = end;
-            return Some(Piece::Bytes(bytes));
-        }
-        let ((_, blob), rest) = self.blobs.split_first()?;
-        self.blobs = rest;
-        Some(Piece::Blob(blob))
     }
 }
 
@@ -232,16 +176,7 @@ impl Pending {
             last: part,
             earlier,
         } = &mut self.parcel;
-        let before = bytes.len();
-        match blob {
-            None => record::encode(record, bytes),
-            Some(blob) => {
-                record::encode_head(record, bytes);
-                blobs.push((bytes.len(), blob.clone()));
-                self.bytes += blob.len();
-            }
-        }
-        self.bytes += bytes.len() - before;
+        self.bytes += body::put(record, blob, bytes, blobs);
         if self.bytes - self.told >= STEP {
             let more = self.bytes - self.told;
             self.told = self.bytes;

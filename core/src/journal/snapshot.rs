@@ -15,12 +15,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Epoch;
-use super::frame::{open, seal};
-use super::pending::Pieces;
-use super::record::{self, Record};
-use super::wire::{Checksum, Damage, Reader};
+use super::body::{Body, Pieces};
+use super::record::Record;
+use super::wire::{Damage, Reader, check, checksum, open, seal};
 use crate::Millis;
-use crate::buffer::Blob;
 use crate::store::{Data, Item};
 
 const VERSION: u32 = 1;
@@ -99,16 +97,11 @@ impl Footer {
         for number in [self.entries, self.epoch.0, self.latest.0] {
             block.extend_from_slice(&number.to_le_bytes());
         }
-        let crc = {
-            let mut sum = Checksum::new(salt);
-            sum.add(&block[BlockHeader::LEN..]);
-            sum.end()
-        };
         let header = BlockHeader {
             len: Self::LEN as u32,
             count: 0,
             is_footer: true,
-            crc,
+            crc: checksum(&block[BlockHeader::LEN..], salt),
         };
         block[..BlockHeader::LEN].copy_from_slice(&header.encode(salt));
         block
@@ -176,33 +169,22 @@ impl BlockHeader {
     /// # Errors
     /// [`Damage::Checksum`].
     pub fn check(&self, payload: &[u8], salt: u64) -> Result<(), Damage> {
-        let mut sum = Checksum::new(salt);
-        sum.add(payload);
-        if sum.end() == self.crc {
-            Ok(())
-        } else {
-            Err(Damage::Checksum)
-        }
+        check(payload, salt, self.crc)
     }
 }
 
 /// Entries on their way into a snapshot.
 #[derive(Debug)]
 pub struct Block {
-    /// Room for the header, and records.
-    bytes: Vec<u8>,
-    blobs: Vec<(usize, Blob)>,
+    body: Body<{ BlockHeader::LEN }>,
     count: u32,
-    len: usize,
 }
 
 impl Default for Block {
     fn default() -> Self {
         Self {
-            bytes: vec![0; BlockHeader::LEN],
-            blobs: Vec::new(),
+            body: Body::new(),
             count: 0,
-            len: BlockHeader::LEN,
         }
     }
 }
@@ -213,29 +195,24 @@ impl Block {
 
     /// Adds an entry. A large value is not copied.
     pub fn add(&mut self, key: &[u8], item: &Item<'_>) {
-        let before = self.bytes.len();
         let record = Record::Set {
             kind: item.kind,
             key,
             value: item.data.bytes(),
             expires: item.expires,
         };
-        match item.data {
-            Data::Inline(_) => record::encode(&record, &mut self.bytes),
-            Data::Blob(blob) => {
-                record::encode_head(&record, &mut self.bytes);
-                self.blobs.push((self.bytes.len(), blob.clone()));
-                self.len += blob.len();
-            }
-        }
-        self.len += self.bytes.len() - before;
+        let blob = match item.data {
+            Data::Inline(_) => None,
+            Data::Blob(blob) => Some(blob),
+        };
+        self.body.put(&record, blob);
         self.count += 1;
     }
 
     /// Bytes of it, header included.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.len
+        self.body.len()
     }
 
     /// Whether it has no entry.
@@ -252,41 +229,34 @@ impl Block {
 
     /// Writes its header.
     pub fn seal(&mut self, salt: u64) {
-        let mut sum = Checksum::new(salt);
-        let mut pieces = self.pieces();
-        if let Some(first) = pieces.next() {
-            sum.add(&first.bytes()[BlockHeader::LEN..]);
-        }
-        for piece in pieces {
-            sum.add(piece.bytes());
-        }
+        let (len, crc) = self.body.sum(salt);
         let header = BlockHeader {
-            len: u32::try_from(self.len - BlockHeader::LEN)
-                .expect("a block is written before it has 4 GiB"),
+            len,
             count: self.count,
             is_footer: false,
-            crc: sum.end(),
+            crc,
         };
-        self.bytes[..BlockHeader::LEN].copy_from_slice(&header.encode(salt));
+        self.body.set_header(&header.encode(salt));
     }
 
     /// What is to be written, one behind the other.
     #[must_use]
     pub fn pieces(&self) -> Pieces<'_> {
-        Pieces::new(&self.bytes, &self.blobs)
+        self.body.pieces()
     }
 
     /// Empties it for another use.
     pub fn clear(&mut self) {
-        self.bytes.truncate(BlockHeader::LEN);
-        self.blobs.clear();
-        (self.count, self.len) = (0, BlockHeader::LEN);
+        self.body.clear();
+        self.count = 0;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::Blob;
+    use crate::journal::record;
     use crate::store::Kind;
 
     #[test]

@@ -28,6 +28,44 @@ impl Checksum {
     }
 }
 
+/// The checksum of one piece.
+pub(super) fn checksum(bytes: &[u8], salt: u64) -> u32 {
+    let mut sum = Checksum::new(salt);
+    sum.add(bytes);
+    sum.end()
+}
+
+/// Compares the checksum of a payload.
+pub(super) fn check(payload: &[u8], salt: u64, crc: u32) -> Result<(), Damage> {
+    if checksum(payload, salt) == crc {
+        Ok(())
+    } else {
+        Err(Damage::Checksum)
+    }
+}
+
+/// Writes the checksum of a header into its last four bytes.
+pub(super) fn seal(header: &mut [u8], salt: u64) {
+    let (bytes, crc) = header.split_at_mut(header.len() - 4);
+    crc.copy_from_slice(&checksum(bytes, salt).to_le_bytes());
+}
+
+/// Checks a header of `len` bytes; returns what follows the magic.
+pub(super) fn open<'a>(
+    bytes: &'a [u8],
+    len: usize,
+    magic: &[u8],
+    salt: u64,
+) -> Result<Reader<'a>, Damage> {
+    let bytes = bytes.get(..len).ok_or(Damage::Short)?;
+    let rest = bytes.strip_prefix(magic).ok_or(Damage::Nonsense)?;
+    let (checked, crc) = bytes.split_at(len - 4);
+    if crc != checksum(checked, salt).to_le_bytes() {
+        return Err(Damage::Checksum);
+    }
+    Ok(Reader(rest))
+}
+
 /// What is wrong with bytes that were read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
