@@ -21,6 +21,9 @@ const SLICES: usize = 16;
 /// as long as a session's turn: one client with large values delays the others no more than one with long commands.
 const BYTES: usize = 256 << 10;
 
+/// Bytes of input that are taken for a request or a few.
+const FEW: usize = 256;
+
 /// Milliseconds in which what still arrives is read and thrown away after the last reply. Closing a socket with
 /// unread bytes resets the connection, which can take the reply from a client that is still sending.
 const LINGER: u64 = 1000;
@@ -175,16 +178,22 @@ impl Link {
         }
     }
 
-    /// Prepares what was received for a turn that comes soon; see [`Session::prepare`].
-    pub fn prepare(&mut self) {
+    /// Prepares what was received for a turn that comes soon; see [`Session::prepare`]. False where so much has arrived
+    /// that nothing was prepared: the turn has enough of its own to overlap, and what others asked for would be lost
+    /// from the nearest cache before it was used.
+    pub fn prepare(&mut self) -> bool {
         #[cfg(feature = "faults")]
         if self.fault.is_some() {
             // It is to see what has arrived as it has arrived.
-            return;
+            return true;
+        }
+        if self.input.bytes().len() > FEW {
+            return false;
         }
         if self.ended.is_none() {
             self.session.prepare(&mut self.input);
         }
+        true
     }
 
     /// Asks for the memory that a prepared request needs; see [`Session::prefetch`].

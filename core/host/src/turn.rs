@@ -29,6 +29,15 @@ pub struct Turned {
     pub more: bool,
 }
 
+/// What opening a connection led to.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// Whether there may be more to receive than was received.
+    pub more: bool,
+    /// What [`Link::prepare`] says.
+    pub prepared: bool,
+}
+
 impl Workbench<'_> {
     /// Receives where `readable`, then pumps at the moment that `now` gives. `None` means that the connection is to
     /// be closed: it came to its end, it broke, or its turn panicked. That is counted and logged here.
@@ -53,13 +62,15 @@ impl Workbench<'_> {
         None
     }
 
-    /// Receives and [prepares](Link::prepare) for a turn that comes soon, and need not receive then. Returns whether
-    /// there may be more to receive; `None` as [`turn`](Self::turn) does.
-    pub fn receive(&mut self, link: &mut Link, stream: &Stream) -> Option<bool> {
+    /// Receives and [prepares](Link::prepare) for a turn that comes soon, and need not receive then. `None` as
+    /// [`turn`](Self::turn) does.
+    pub fn open(&mut self, link: &mut Link, stream: &Stream) -> Option<Opened> {
         self.guard(stream, |bench| {
             let received = link.receive(&mut stream.ready(), bench.buffers)?;
-            link.prepare();
-            Ok(received == Received::Part)
+            Ok(Opened {
+                more: received == Received::Part,
+                prepared: link.prepare(),
+            })
         })
     }
 

@@ -13,7 +13,7 @@ use ant_cache_core::Millis;
 use ant_cache_host::lane::{Due, Interest, Slots, Timers, Token, select};
 use ant_cache_host::poller::{Event, Events, Poller};
 use ant_cache_host::pool::{self, Connection, Mail, Over, Pool, Term};
-use ant_cache_host::{Next, Stream, Turned, Workbench};
+use ant_cache_host::{Next, Opened, Stream, Turned, Workbench};
 
 /// A connection whose turn a deposed leader has finished, and what it wants now.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(super) struct Places {
     places: Slots<Place>,
     /// What the poller reported and nobody has looked at yet.
     events: VecDeque<Event>,
-    /// Connections that have received and have their turns next. They are here, and not with the leader, so that none
+    /// Connections that have received, most of them, and have their turns next. They are here, and not with the leader, so that none
     /// waits for the turn of another in which the leader is stuck.
     opened: VecDeque<Taken>,
     /// Connections that are due for another turn without a new event.
@@ -374,8 +374,12 @@ fn open(
     for taken in &mut batch {
         if taken.step == Step::Receive {
             let Connection { link, stream, .. } = &mut *taken.connection;
-            let received = bench.receive(link, stream);
-            taken.step = received.map_or(Step::Close, |more| Step::Pump { more });
+            let opened = bench.open(link, stream);
+            taken.step = opened.map_or(Step::Close, |Opened { more, .. }| Step::Pump { more });
+            // Where clients send many requests at once, the turns of the others receive by themselves.
+            if opened.is_some_and(|opened| !opened.prepared) {
+                break;
+            }
         }
     }
     for taken in &batch {

@@ -145,6 +145,23 @@ fn a_request_is_answered_and_no_buffer_kept() {
 }
 
 #[test]
+fn a_prepared_request_is_answered_by_the_turn_that_follows() {
+    let mut bench = Bench::new();
+    for (requests, few) in [(1, true), (3, true), (100, false)] {
+        bench.wire.arrives.push_back(b"PING\n".repeat(requests));
+        bench
+            .link
+            .receive(&mut bench.wire, &mut bench.buffers)
+            .unwrap();
+        assert_eq!(bench.link.prepare(), few);
+        bench.link.prefetch();
+        let before = bench.service.totals().commands;
+        assert_eq!(bench.pump(), READ);
+        assert_eq!(bench.service.totals().commands - before, requests as u64);
+    }
+}
+
+#[test]
 fn what_a_connection_holds_is_charged_until_it_is_gone() {
     let mut bench = Bench::new();
     let ledger = Arc::clone(bench.service.ledger());
