@@ -239,6 +239,26 @@ def test_a_late_reply_is_not_the_next_one_s(fake):
     asyncio.run(main())
 
 
+def test_a_reply_that_nobody_asked_for(fake):
+    """It is not taken for the reply of the next request, however soon that comes."""
+    asked, sent = threading.Event(), threading.Event()
+
+    def talk(connection, number):
+        connection.recv(65536)
+        connection.sendall(b":%d\r\n" % number)
+        if number == 1:
+            asked.wait(20)
+            connection.sendall(b":1000\r\n")
+            sent.set()
+        connection.recv(65536)
+
+    with antcache.Client(port=fake(talk).port, protocol=2, pool_size=1, timeout=20) as client:
+        assert client.incr("n") == 1
+        asked.set()
+        assert sent.wait(20)
+        assert client.incr("n") == 2
+
+
 def test_a_pool_that_is_exhausted(fake):
     """One thread sends a large value to a server that takes it slowly; the other finds no connection meanwhile."""
     begun, over = threading.Event(), threading.Event()

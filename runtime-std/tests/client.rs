@@ -2,11 +2,12 @@
 
 use ant_cache_core::client::Value;
 use ant_cache_runtime_std::client::{
-    Address, Client, ClientOptions, ErrorKind, Protocol, TextClient,
+    Address, Client, ClientOptions, ErrorKind, Pool, PoolOptions, Protocol, TextClient,
 };
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::thread::{self, JoinHandle};
 
 /// A server whose connections, one after the other, are handled by the given scripts.
@@ -23,7 +24,7 @@ fn server<const N: usize>(scripts: [fn(&mut TcpStream); N]) -> (Address, JoinHan
 }
 
 /// Reads exactly these bytes.
-fn expect(stream: &mut TcpStream, request: &[u8]) {
+fn expect(stream: &mut impl Read, request: &[u8]) {
     let mut got = vec![0; request.len()];
     stream.read_exact(&mut got).unwrap();
     assert_eq!(
@@ -208,6 +209,38 @@ fn replies_that_nobody_asked_for() {
     assert!(matches!(error.kind(), ErrorKind::Unasked), "{error}");
     drop(client);
     server.join().unwrap();
+}
+
+#[test]
+fn an_idle_connection_that_is_of_no_more_use_is_replaced() {
+    // Over Unix sockets, what the server did shows at once.
+    let path = std::env::temp_dir().join(format!("ant-cache-std-pool-{}.sock", std::process::id()));
+    let listener = UnixListener::bind(&path).unwrap();
+    let pool = Pool::new(Address::Unix(path.clone()), PoolOptions::default());
+    let mut kept = Vec::new();
+    for (number, unasked) in [(1, None), (2, Some(b"+unasked\r\n")), (3, None)] {
+        let (mut stream, reply) = thread::scope(|scope| {
+            let accepted = scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                expect(&mut stream, PING);
+                write!(stream, "+{number}\r\n").unwrap();
+                stream
+            });
+            let reply = pool.command(&["PING"]);
+            (accepted.join().unwrap(), reply)
+        });
+        assert_eq!(reply.unwrap(), Value::Status(number.to_string().into()));
+        assert_eq!(pool.idle(), 1);
+        match unasked {
+            Some(bytes) => {
+                stream.write_all(bytes).unwrap();
+                // Still open, and yet nobody may use it.
+                kept.push(stream);
+            }
+            None => drop(stream),
+        }
+    }
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

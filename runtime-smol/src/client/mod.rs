@@ -146,8 +146,9 @@ impl Client {
         &self.address
     }
 
-    /// Whether there is a connection: not after a request that failed or was dropped, nor if the server is known to
-    /// have closed it. It asks the system, not the server: one that has just vanished shows at the next request.
+    /// Whether there is a connection that a request can use: not after a request that failed or was dropped, nor if the
+    /// server is known to have closed it, or has sent what nobody asked for, which would be taken for the next request's
+    /// reply. It asks the system, not the server: one that has just vanished shows at the next request.
     #[must_use]
     pub fn is_connected(&mut self) -> bool {
         // What has arrived unasked makes the connection useless, so that it may be read by this look.

@@ -98,7 +98,8 @@ impl Client {
         &self.address
     }
 
-    /// Whether there is a connection: not, after a request that failed, or if the server is known to have closed it.
+    /// Whether there is a connection that a request can use: not after a request that failed, nor if the server is known
+    /// to have closed it, or has sent what nobody asked for, which would be taken for the next request's reply.
     /// It asks the system, not the server: one that has just vanished shows at the next request.
     #[must_use]
     pub fn is_connected(&self) -> bool {

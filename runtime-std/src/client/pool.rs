@@ -33,7 +33,8 @@ impl Default for PoolOptions {
 /// Connections to one server, shared by reference among threads.
 ///
 /// A request takes the connection that was last used, or makes one where none is free, and gives it back if all went
-/// well. One that failed is closed; one that the server has closed while it was idle is replaced before it is used.
+/// well. One that failed is closed; one that the server has closed while it was idle, or to which it has sent what nobody
+/// asked for, is replaced before it is used.
 ///
 /// ```no_run
 /// use ant_cache_runtime_std::client::{Pool, PoolOptions};

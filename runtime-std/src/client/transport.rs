@@ -81,17 +81,11 @@ impl Transport {
         self.give_up = give_up;
     }
 
-    /// Whether the server has not closed the connection, as far as its system has told.
+    /// Whether nothing has arrived that nobody asked for, an end of the connection included, as far as is known.
     pub(super) fn is_open(&self) -> bool {
         let mut byte = [0; 1];
-        match recv(
-            &self.socket,
-            &mut byte,
-            RecvFlags::PEEK | RecvFlags::DONTWAIT,
-        ) {
-            Ok((_, got)) => got > 0,
-            Err(error) => error == Errno::AGAIN,
-        }
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        matches!(recv(&self.socket, &mut byte, flags), Err(Errno::AGAIN))
     }
 
     /// Sends `out` and gives every piece that arrives to `take`, until it says that all replies are complete.
@@ -204,7 +198,8 @@ impl Transport {
     ) -> Result<bool, ErrorKind> {
         let mut rest = out;
         let mut done = false;
-        let mut progress = Instant::now();
+        // Since when the server takes nothing: nobody asks what time it is while it does.
+        let mut stalled = None;
         while !rest.is_empty() {
             match send(
                 &self.socket,
@@ -213,15 +208,16 @@ impl Transport {
             ) {
                 Ok(sent) => {
                     rest = &rest[sent..];
-                    progress = Instant::now();
+                    stalled = None;
                 }
                 Err(Errno::INTR) => self.interrupted()?,
                 Err(Errno::AGAIN) => {
-                    if self.wait(progress)?.contains(PollFlags::IN) {
+                    let since = *stalled.get_or_insert_with(Instant::now);
+                    if self.wait(since)?.contains(PollFlags::IN) {
                         let got = self.receive(RecvFlags::DONTWAIT)?;
                         done = take(&self.buffer[..got])?;
                         // A server that answers is alive, though it takes nothing.
-                        progress = Instant::now();
+                        stalled = None;
                     }
                 }
                 // It has closed, perhaps with a reply that says why: read it.
