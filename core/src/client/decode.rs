@@ -53,9 +53,8 @@ struct Bulk {
     kind: Kind,
     /// Announced length.
     len: usize,
+    /// What has arrived, the CR LF behind the string included.
     bytes: Vec<u8>,
-    /// How many of its CR LF have arrived.
-    ended: usize,
 }
 
 #[derive(Debug)]
@@ -189,7 +188,6 @@ impl Decoder {
                     kind,
                     len,
                     bytes: Vec::new(),
-                    ended: 0,
                 });
                 Ok(None)
             }
@@ -230,29 +228,24 @@ impl Decoder {
         let Some(bulk) = &mut self.bulk else {
             return Ok(None);
         };
-        let (data, rest) = input.split_at((bulk.len - bulk.bytes.len()).min(input.len()));
+        let whole = bulk.len + 2;
+        let (taken, rest) = input.split_at((whole - bulk.bytes.len()).min(input.len()));
         if bulk.bytes.is_empty() {
-            bulk.bytes.reserve_exact(data.len());
+            bulk.bytes.reserve_exact(taken.len());
         }
-        bulk.bytes.extend_from_slice(data);
+        bulk.bytes.extend_from_slice(taken);
         *input = rest;
-        if bulk.bytes.len() < bulk.len {
+        if bulk.bytes.len() < whole {
             return Ok(None);
         }
-        let (end, rest) = input.split_at((2 - bulk.ended).min(input.len()));
-        if !b"\r\n"[bulk.ended..].starts_with(end) {
+        let (kind, mut bytes) = (bulk.kind, mem::take(&mut bulk.bytes));
+        self.bulk = None;
+        if !bytes.ends_with(b"\r\n") {
             return Err(DecodeError::MissingCrLf);
         }
-        bulk.ended += end.len();
-        *input = rest;
-        if bulk.ended < 2 {
-            return Ok(None);
-        }
-        let kind = bulk.kind;
-        let mut bytes = mem::take(&mut bulk.bytes);
-        self.bulk = None;
+        bytes.truncate(whole - 2);
         // One that came in many pieces has grown by doubling, and may be half empty.
-        bytes.shrink_to_fit();
+        bytes.shrink_to(whole);
         Ok(Some(match kind {
             Kind::Error => Value::Error(bytes),
             Kind::Verbatim => verbatim(bytes)?,

@@ -45,6 +45,13 @@ impl Requests {
         self.count += more.count;
     }
 
+    /// Removes all requests, and keeps their memory for others where it is no more than 64 KiB.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(64 << 10);
+        self.count = 0;
+    }
+
     /// How many requests there are, which is how many replies will come.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -127,6 +134,8 @@ mod tests {
         both.append(&requests);
         assert_eq!(both.len(), 4);
         assert_eq!(both.bytes(), [requests.bytes(); 2].concat());
+        both.clear();
+        assert_eq!(both, Requests::default());
         let nameless: [&[&str]; 2] = [&["PING"], &[]];
         let refused = Requests::encode(nameless.into_iter());
         assert!(matches!(refused, Err(ErrorKind::NoArguments)));
