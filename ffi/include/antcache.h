@@ -751,6 +751,56 @@ typedef struct antcache_sharded_options {
   int32_t on_node_down;
 } antcache_sharded_options;
 
+/**
+ * What a sharded client has seen of a node.
+ */
+typedef struct antcache_node_stats {
+  /**
+   * sizeof(antcache_node_stats).
+   */
+  size_t size;
+  /**
+   * Requests that were sent to it; one that was split counts once for each of its nodes.
+   */
+  uint64_t requests;
+  /**
+   * Times that no connection could be made, or one broke, or gave no answer in time. A pipeline counts once.
+   */
+  uint64_t failures;
+  /**
+   * Times that it went down.
+   */
+  uint64_t downs;
+  /**
+   * In how many milliseconds it is tried again, at least 1; 0 where it is up.
+   */
+  uint64_t retry_in_ms;
+  /**
+   * Connections that wait for use.
+   */
+  uint64_t idle;
+  /**
+   * Connections in use.
+   */
+  uint64_t leased;
+  /**
+   * Its weight.
+   */
+  uint32_t weight;
+  /**
+   * Its name. Ends with NUL.
+   */
+  char name[256];
+  /**
+   * Where it is. Ends with NUL, cut where it is longer.
+   */
+  char address[256];
+  /**
+   * What went wrong last, perhaps long ago; empty where nothing did. Ends with NUL, cut where it is longer.
+   */
+  char last_error[384];
+} antcache_node_stats;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -768,9 +818,6 @@ const char *antcache_version(void);
 
 /**
  * Frees what a function allocated for the caller, such as antcache_cache_get_copy. NULL is nothing to free.
- *
- * # Safety
- * It is what such a function wrote, and not freed before.
  */
 void antcache_free(void *memory);
 
@@ -1276,6 +1323,20 @@ antcache_status antcache_pool_command(struct antcache_pool *pool,
                                       struct antcache_error *error);
 
 /**
+ * Sends `count` requests together over one connection of the pool, and waits for all replies. `argcs` has the number of
+ * words of each request; `argv` and `argv_lens` have the words of all of them, one request behind the other, as
+ * antcache_client_command takes them. The reply is an array with the reply of each request in its place, an error that
+ * the server answered among them. Failures as of antcache_pool_command.
+ */
+antcache_status antcache_pool_pipeline(struct antcache_pool *pool,
+                                       size_t count,
+                                       const size_t *argcs,
+                                       const void *const *argv,
+                                       const size_t *argv_lens,
+                                       struct antcache_reply **replies,
+                                       struct antcache_error *error);
+
+/**
  * Sets every field to its default. `size` is sizeof(antcache_sharded_options).
  */
 antcache_status antcache_sharded_options_init(struct antcache_sharded_options *options, size_t size);
@@ -1321,6 +1382,15 @@ antcache_status antcache_sharded_node_of(const struct antcache_sharded *sharded,
                                          size_t capacity);
 
 /**
+ * Writes what was seen of the node `index`, counted from 0 in the order in which they came. `size` is
+ * sizeof(antcache_node_stats). ANTCACHE_NOT_FOUND past the last one.
+ */
+antcache_status antcache_sharded_node_stats(const struct antcache_sharded *sharded,
+                                            size_t index,
+                                            struct antcache_node_stats *stats,
+                                            size_t size);
+
+/**
  * Sends a request to the node of its key, as antcache_client_command. One with many keys (MGET, MSET, DEL, UNLINK, EXISTS,
  * TOUCH) is split by node, all parts are sent before a reply is waited for, and the replies become one, in the order
  * of the keys. ANTCACHE_INVALID for a command without a key, or whose keys are on different nodes and which cannot be
@@ -1332,6 +1402,20 @@ antcache_status antcache_sharded_command(struct antcache_sharded *sharded,
                                          const size_t *argv_lens,
                                          struct antcache_reply **reply,
                                          struct antcache_error *error);
+
+/**
+ * Sends `count` requests together, each to the node of its key or split as antcache_sharded_command does it, and waits for
+ * all replies; the words are as of antcache_pool_pipeline. The reply is an array with the reply of each request in its
+ * place. A node that fails takes down its own requests only: their replies are errors that begin with the name of a
+ * status, such as "NODE_DOWN" or "TIMEOUT", and name the node.
+ */
+antcache_status antcache_sharded_pipeline(struct antcache_sharded *sharded,
+                                          size_t count,
+                                          const size_t *argcs,
+                                          const void *const *argv,
+                                          const size_t *argv_lens,
+                                          struct antcache_reply **replies,
+                                          struct antcache_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -79,10 +79,9 @@ impl antcache_client {
 impl State {
     /// Sends what was appended, and takes all replies.
     fn flush(&mut self) -> Result<(), Failure> {
-        let requests = core::mem::take(&mut self.requests);
-        let replies = self
-            .client
-            .run(&requests)
+        let replies = self.client.run(&self.requests);
+        self.requests.clear();
+        let replies = replies
             .map_err(|kind| ClientError::new(self.client.address(), Some(&self.first), kind))?;
         self.replies.extend(replies);
         Ok(())
@@ -159,6 +158,66 @@ pub(crate) unsafe fn words<'a>(
         .collect()
 }
 
+/// Has a request of C's sent, and hands over its reply, or tells what went wrong.
+///
+/// # Safety
+/// As [`words`], [`Out::new`] and [`error::place`].
+pub(crate) unsafe fn command(
+    argc: usize,
+    argv: *const *const c_void,
+    argv_lens: *const usize,
+    reply: *mut *mut antcache_reply,
+    error: *mut antcache_error,
+    send: impl FnOnce(&[&[u8]]) -> Result<Value, Failure>,
+) -> Outcome {
+    // SAFETY: passed on.
+    let (report, args, to) = unsafe {
+        (
+            error::place(error)?,
+            words(argc, argv, argv_lens)?,
+            Out::new(reply)?,
+        )
+    };
+    let replied = send(&args).and_then(|value| Ok(reply::give(value, to)?));
+    error::tell(replied, report)
+}
+
+/// The same for `count` requests, whose words are one behind the other; the reply is an array of theirs.
+///
+/// # Safety
+/// As [`command`], for as many words as the `count` numbers at `argcs` are together.
+pub(crate) unsafe fn pipeline(
+    count: usize,
+    argcs: *const usize,
+    argv: *const *const c_void,
+    argv_lens: *const usize,
+    replies: *mut *mut antcache_reply,
+    error: *mut antcache_error,
+    send: impl FnOnce(&[&[&[u8]]]) -> Result<Vec<Value>, Failure>,
+) -> Outcome {
+    // SAFETY: passed on.
+    let argcs = unsafe { memory::values(argcs, count, ANTCACHE_MAX_COUNT, ANTCACHE_INVALID)? };
+    if argcs.contains(&0) {
+        return Err(ANTCACHE_INVALID);
+    }
+    let all = argcs
+        .iter()
+        .fold(0, |all: usize, argc| all.saturating_add(*argc));
+    let send = |mut words: &[&[u8]]| {
+        let requests: Vec<_> = argcs
+            .iter()
+            .map(|argc| {
+                let (request, rest) = words.split_at(*argc);
+                words = rest;
+                request
+            })
+            .collect();
+        send(&requests).map(Value::Array)
+    };
+    // SAFETY: passed on.
+    unsafe { command(all, argv, argv_lens, replies, error, send) }
+}
+
 /// Sets every field to its default. `size` is sizeof(antcache_client_options).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn antcache_client_options_init(
@@ -221,7 +280,7 @@ pub unsafe extern "C" fn antcache_client_reconnect(
         // SAFETY: the conventions are those of `place`.
         let report = unsafe { error::place(error)? };
         let mut state = client.state();
-        state.requests = Requests::default();
+        state.requests.clear();
         state.replies.clear();
         let connected = state.client.reconnect();
         error::tell(
@@ -263,18 +322,9 @@ pub unsafe extern "C" fn antcache_client_command(
     error: *mut antcache_error,
 ) -> antcache_status {
     let body = |client: &antcache_client| {
-        // SAFETY: the conventions are those of `place`, `words` and `Out::new`.
-        let (report, args, to) = unsafe {
-            (
-                error::place(error)?,
-                words(argc, argv, argv_lens)?,
-                Out::new(reply)?,
-            )
-        };
-        let replied = client
-            .command(&args)
-            .and_then(|value| Ok(reply::give(value, to)?));
-        error::tell(replied, report)
+        let send = |args: &[&[u8]]| client.command(args);
+        // SAFETY: the conventions are those of `command`.
+        unsafe { command(argc, argv, argv_lens, reply, error, send) }
     };
     // SAFETY: the conventions are those of `call`.
     unsafe { handle::call(client, body) }

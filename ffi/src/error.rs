@@ -47,6 +47,13 @@ impl Failure {
             ..Self::new(status, message)
         }
     }
+
+    /// As a server would answer it: a code in capitals, the status's name, and what went wrong.
+    pub(crate) fn line(&self) -> String {
+        let status = format!("{:?}", self.status);
+        let code = status.trim_start_matches("ANTCACHE_");
+        format!("{code} {}", self.message)
+    }
 }
 
 impl From<antcache_status> for Failure {
@@ -109,7 +116,7 @@ pub(crate) fn tell(
 }
 
 /// A text as C has it: control characters, the NUL among them, as a space; cut between two characters; a NUL behind it.
-fn cut<const N: usize>(text: &str) -> [c_char; N] {
+pub(crate) fn cut<const N: usize>(text: &str) -> [c_char; N] {
     let mut line = String::new();
     for letter in text.chars() {
         if line.len() + letter.len_utf8() >= N {

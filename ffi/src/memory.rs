@@ -192,11 +192,8 @@ pub(crate) fn copy(bytes: &[u8]) -> Outcome<Vec<u8>> {
 }
 
 /// Frees what a function allocated for the caller, such as antcache_cache_get_copy. NULL is nothing to free.
-///
-/// # Safety
-/// It is what such a function wrote, and not freed before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn antcache_free(memory: *mut c_void) {
-    // SAFETY: it came from malloc, by `duplicate`, or is NULL.
+    // SAFETY: by the conventions it came from malloc, by `duplicate`, and is not freed yet, or is NULL.
     unsafe { libc::free(memory) };
 }

@@ -6,11 +6,11 @@ use ant_cache_runtime_std::client::{Pool, PoolOptions};
 
 use crate::boundary::{Outcome, guarded};
 use crate::client::{self, antcache_client_options};
-use crate::error::{self, Failure, antcache_error};
+use crate::error::{self, antcache_error};
 use crate::handle::{self, Object};
 use crate::memory::Out;
 use crate::options::{self, Settings};
-use crate::reply::{self, antcache_reply};
+use crate::reply::antcache_reply;
 use crate::status::antcache_status::{self, *};
 
 /// How large a pool is. Begin with antcache_pool_options_init; 0 is the default in every field.
@@ -115,19 +115,32 @@ pub unsafe extern "C" fn antcache_pool_command(
     error: *mut antcache_error,
 ) -> antcache_status {
     let body = |pool: &antcache_pool| {
-        // SAFETY: the conventions are those of `place`, `words` and `Out::new`.
-        let (report, args, to) = unsafe {
-            (
-                error::place(error)?,
-                client::words(argc, argv, argv_lens)?,
-                Out::new(reply)?,
-            )
-        };
-        let replied = pool.pool.command(&args).map_err(Failure::from);
-        error::tell(
-            replied.and_then(|value| Ok(reply::give(value, to)?)),
-            report,
-        )
+        let send = |args: &[&[u8]]| Ok(pool.pool.command(args)?);
+        // SAFETY: the conventions are those of `command`.
+        unsafe { client::command(argc, argv, argv_lens, reply, error, send) }
+    };
+    // SAFETY: the conventions are those of `call`.
+    unsafe { handle::call(pool, body) }
+}
+
+/// Sends `count` requests together over one connection of the pool, and waits for all replies. `argcs` has the number of
+/// words of each request; `argv` and `argv_lens` have the words of all of them, one request behind the other, as
+/// antcache_client_command takes them. The reply is an array with the reply of each request in its place, an error that
+/// the server answered among them. Failures as of antcache_pool_command.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn antcache_pool_pipeline(
+    pool: *mut antcache_pool,
+    count: usize,
+    argcs: *const usize,
+    argv: *const *const c_void,
+    argv_lens: *const usize,
+    replies: *mut *mut antcache_reply,
+    error: *mut antcache_error,
+) -> antcache_status {
+    let body = |pool: &antcache_pool| {
+        let send = |requests: &[&[&[u8]]]| Ok(pool.pool.pipeline(requests)?);
+        // SAFETY: the conventions are those of `pipeline`.
+        unsafe { client::pipeline(count, argcs, argv, argv_lens, replies, error, send) }
     };
     // SAFETY: the conventions are those of `call`.
     unsafe { handle::call(pool, body) }

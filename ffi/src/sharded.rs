@@ -1,7 +1,9 @@
 //! One client for many servers.
 
 use core::ffi::{c_char, c_void};
+use core::time::Duration;
 
+use ant_cache_core::client::Value;
 use ant_cache_core::ring::{HealthOptions, Node, RingError, RingOptions, SplitError};
 use ant_cache_runtime_std::client::{
     Address, OnNodeDown, ShardedClient, ShardedError, ShardedOptions,
@@ -14,7 +16,7 @@ use crate::handle::{self, Object};
 use crate::memory::{self, Out};
 use crate::options::{self, Settings};
 use crate::pool::{self, antcache_pool_options};
-use crate::reply::{self, antcache_reply};
+use crate::reply::antcache_reply;
 use crate::status::antcache_status::{self, *};
 
 /// What becomes of requests whose node is down or fails.
@@ -56,6 +58,37 @@ pub struct antcache_sharded_options {
 
 // SAFETY: repr(C), its size first, numbers and pointers that may be 0.
 unsafe impl Settings for antcache_sharded_options {}
+
+/// What a sharded client has seen of a node.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct antcache_node_stats {
+    /// sizeof(antcache_node_stats).
+    pub size: usize,
+    /// Requests that were sent to it; one that was split counts once for each of its nodes.
+    pub requests: u64,
+    /// Times that no connection could be made, or one broke, or gave no answer in time. A pipeline counts once.
+    pub failures: u64,
+    /// Times that it went down.
+    pub downs: u64,
+    /// In how many milliseconds it is tried again, at least 1; 0 where it is up.
+    pub retry_in_ms: u64,
+    /// Connections that wait for use.
+    pub idle: u64,
+    /// Connections in use.
+    pub leased: u64,
+    /// Its weight.
+    pub weight: u32,
+    /// Its name. Ends with NUL.
+    pub name: [c_char; 256],
+    /// Where it is. Ends with NUL, cut where it is longer.
+    pub address: [c_char; 256],
+    /// What went wrong last, perhaps long ago; empty where nothing did. Ends with NUL, cut where it is longer.
+    pub last_error: [c_char; 384],
+}
+
+// SAFETY: repr(C), its size first, numbers.
+unsafe impl Settings for antcache_node_stats {}
 
 /// One client for many servers, among which keys are shared out by a ring. Any number of threads may use it at once.
 pub struct antcache_sharded {
@@ -263,6 +296,49 @@ pub unsafe extern "C" fn antcache_sharded_node_of(
     unsafe { handle::call(sharded, body) }
 }
 
+/// Writes what was seen of the node `index`, counted from 0 in the order in which they came. `size` is
+/// sizeof(antcache_node_stats). ANTCACHE_NOT_FOUND past the last one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn antcache_sharded_node_stats(
+    sharded: *const antcache_sharded,
+    index: usize,
+    stats: *mut antcache_node_stats,
+    size: usize,
+) -> antcache_status {
+    let body = |sharded: &antcache_sharded| {
+        // SAFETY: the conventions are those of `Out::new`.
+        let to = unsafe { Out::new(stats)? };
+        if !antcache_node_stats::SIZES.contains(&size) {
+            return Err(ANTCACHE_STRUCT_SIZE);
+        }
+        let Some(node) = sharded.client.stats().into_iter().nth(index) else {
+            return Ok(ANTCACHE_NOT_FOUND);
+        };
+        let last_error = node.last_error.map(|error| error.to_string());
+        to.write(antcache_node_stats {
+            size,
+            requests: node.requests,
+            failures: node.failures,
+            downs: node.downs,
+            retry_in_ms: node.retry_in.map_or(0, at_least_one),
+            idle: node.idle as u64,
+            leased: node.leased as u64,
+            weight: node.weight,
+            name: error::cut(&node.name),
+            address: error::cut(&node.address.to_string()),
+            last_error: error::cut(&last_error.unwrap_or_default()),
+        });
+        Ok(ANTCACHE_OK)
+    };
+    // SAFETY: the conventions are those of `call`.
+    unsafe { handle::call(sharded, body) }
+}
+
+/// Milliseconds; a node that is down is never said to be tried in none.
+fn at_least_one(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
 /// Sends a request to the node of its key, as antcache_client_command. One with many keys (MGET, MSET, DEL, UNLINK, EXISTS,
 /// TOUCH) is split by node, all parts are sent before a reply is waited for, and the replies become one, in the order
 /// of the keys. ANTCACHE_INVALID for a command without a key, or whose keys are on different nodes and which cannot be
@@ -277,19 +353,36 @@ pub unsafe extern "C" fn antcache_sharded_command(
     error: *mut antcache_error,
 ) -> antcache_status {
     let body = |sharded: &antcache_sharded| {
-        // SAFETY: the conventions are those of `place`, `words` and `Out::new`.
-        let (report, args, to) = unsafe {
-            (
-                error::place(error)?,
-                client::words(argc, argv, argv_lens)?,
-                Out::new(reply)?,
-            )
+        let send = |args: &[&[u8]]| Ok(sharded.client.command(args)?);
+        // SAFETY: the conventions are those of `command`.
+        unsafe { client::command(argc, argv, argv_lens, reply, error, send) }
+    };
+    // SAFETY: the conventions are those of `call`.
+    unsafe { handle::call(sharded, body) }
+}
+
+/// Sends `count` requests together, each to the node of its key or split as antcache_sharded_command does it, and waits for
+/// all replies; the words are as of antcache_pool_pipeline. The reply is an array with the reply of each request in its
+/// place. A node that fails takes down its own requests only: their replies are errors that begin with the name of a
+/// status, such as "NODE_DOWN" or "TIMEOUT", and name the node.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn antcache_sharded_pipeline(
+    sharded: *mut antcache_sharded,
+    count: usize,
+    argcs: *const usize,
+    argv: *const *const c_void,
+    argv_lens: *const usize,
+    replies: *mut *mut antcache_reply,
+    error: *mut antcache_error,
+) -> antcache_status {
+    let body = |sharded: &antcache_sharded| {
+        let send = |requests: &[&[&[u8]]]| {
+            let replies = sharded.client.pipeline(requests).into_iter();
+            let told = |error| Value::Error(Failure::from(error).line().into_bytes());
+            Ok(replies.map(|reply| reply.unwrap_or_else(told)).collect())
         };
-        let replied = sharded.client.command(&args).map_err(Failure::from);
-        error::tell(
-            replied.and_then(|value| Ok(reply::give(value, to)?)),
-            report,
-        )
+        // SAFETY: the conventions are those of `pipeline`.
+        unsafe { client::pipeline(count, argcs, argv, argv_lens, replies, error, send) }
     };
     // SAFETY: the conventions are those of `call`.
     unsafe { handle::call(sharded, body) }

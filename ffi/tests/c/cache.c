@@ -1,4 +1,4 @@
-/* The embedded cache: every function, as it should be used. */
+/* The embedded cache: every function, as it should be used. Its files go where the argument says. */
 #include "check.h"
 #include <unistd.h>
 
@@ -190,13 +190,15 @@ static void bounds(void) {
     OK(antcache_cache_free(cache));
 }
 
-static void files(antcache_cache *cache) {
-    char path[] = "/tmp/antcache-XXXXXX";
+static void files(antcache_cache *cache, const char *directory) {
+    char path[4096];
     antcache_cache *loaded;
     antcache_error error;
     char buffer[8];
     size_t len;
-    int file = mkstemp(path);
+    int file;
+    HOLDS(snprintf(path, sizeof path, "%s/antcache-XXXXXX", directory) < (int)sizeof path);
+    file = mkstemp(path);
     HOLDS(file >= 0 && close(file) == 0);
     OK(antcache_cache_new(NULL, &loaded));
     IS(ANTCACHE_DAMAGED, antcache_cache_load(loaded, path, &error));
@@ -213,7 +215,7 @@ static void files(antcache_cache *cache) {
     OK(antcache_cache_free(loaded));
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     antcache_cache_options options;
     antcache_cache *cache;
     OK(antcache_cache_options_init(&options, sizeof options));
@@ -226,7 +228,8 @@ int main(void) {
     kinds(cache);
     time_and_numbers(cache);
     walks_and_numbers(cache);
-    files(cache);
+    HOLDS(argc == 2);
+    files(cache, argv[1]);
     OK(antcache_cache_free(cache));
     bounds();
     OK(antcache_cache_new(NULL, &cache));

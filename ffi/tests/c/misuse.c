@@ -116,6 +116,10 @@ static void forks(antcache_cache *cache) {
     antcache_session *session;
     antcache_server *server;
     antcache_client *client;
+    antcache_pool *pool;
+    antcache_sharded *sharded;
+    antcache_reply *reply = NULL;
+    const void *ping[] = {"PING"};
     antcache_value *value;
     antcache_wants wants;
     antcache_kind kind;
@@ -128,6 +132,8 @@ static void forks(antcache_cache *cache) {
     OK(antcache_server_port(server, &number));
     snprintf(address, sizeof address, "127.0.0.1:%u", (unsigned)number);
     OK(antcache_client_connect(address, NULL, &client, NULL));
+    OK(antcache_pool_new(address, NULL, &pool, NULL));
+    OK(antcache_sharded_new(NULL, &sharded, NULL));
     OK(antcache_cache_set(cache, B("k"), B("v"), 0, 0));
     OK(antcache_cache_get_value(cache, B("k"), &value));
     pid_t child = fork();
@@ -143,6 +149,10 @@ static void forks(antcache_cache *cache) {
         IS(ANTCACHE_FORKED, antcache_server_stop(server));
         IS(ANTCACHE_FORKED, antcache_client_delete(client, B("k"), NULL));
         IS(ANTCACHE_FORKED, antcache_client_free(client));
+        IS(ANTCACHE_FORKED, antcache_pool_command(pool, 1, ping, NULL, &reply, NULL));
+        IS(ANTCACHE_FORKED, antcache_sharded_command(sharded, 1, ping, NULL, &reply, NULL));
+        IS(ANTCACHE_FORKED, antcache_pool_free(pool));
+        IS(ANTCACHE_FORKED, antcache_sharded_free(sharded));
         IS(ANTCACHE_FORKED, antcache_server_free(server));
         IS(ANTCACHE_FORKED, antcache_cache_free(cache));
         OK(antcache_value_kind(value, &kind, NULL));
@@ -157,6 +167,10 @@ static void forks(antcache_cache *cache) {
     /* The parent's are as good as before. */
     OK(antcache_client_set(client, B("k"), B("v"), 0, 0, NULL));
     OK(antcache_session_turn(session, &wants));
+    OK(antcache_pool_command(pool, 1, ping, NULL, &reply, NULL));
+    OK(antcache_reply_free(reply));
+    OK(antcache_sharded_free(sharded));
+    OK(antcache_pool_free(pool));
     OK(antcache_client_free(client));
     OK(antcache_server_free(server));
     OK(antcache_session_free(session));

@@ -16,6 +16,38 @@ static antcache_status command(antcache_sharded *nodes, const char *name, const 
     return status;
 }
 
+/* Two requests at once for each of 100 keys. */
+static void pipelines(antcache_sharded *nodes) {
+    static char keys[100][16];
+    const void *words[500];
+    size_t argcs[200], i;
+    antcache_reply *replies;
+    antcache_error error;
+    for (i = 0; i < 100; i++) {
+        snprintf(keys[i], sizeof keys[i], "p %d", (int)i);
+        argcs[2 * i] = 3, argcs[2 * i + 1] = 2;
+        words[5 * i] = "SET", words[5 * i + 1] = keys[i], words[5 * i + 2] = keys[i];
+        words[5 * i + 3] = i == 7 ? "INCR" : "GET", words[5 * i + 4] = keys[i];
+    }
+    OK(antcache_sharded_pipeline(nodes, 200, argcs, words, NULL, &replies, &error));
+    HOLDS(replies->type == ANTCACHE_REPLY_ARRAY && replies->count == 200);
+    for (i = 0; i < 100; i++) {
+        const antcache_reply *get = &replies->elements[2 * i + 1];
+        HOLDS(replies->elements[2 * i].type == ANTCACHE_REPLY_STATUS);
+        if (i == 7) {
+            HOLDS(get->type == ANTCACHE_REPLY_ERROR && strncmp(get->str, "ERR ", 4) == 0);
+        } else {
+            HOLDS(get->type == ANTCACHE_REPLY_STRING && strcmp(get->str, keys[i]) == 0);
+        }
+    }
+    OK(antcache_reply_free(replies));
+    argcs[1] = 0;
+    IS(ANTCACHE_INVALID, antcache_sharded_pipeline(nodes, 2, argcs, words, NULL, &replies, &error));
+    argcs[0] = argcs[1] = (size_t)-1;
+    IS(ANTCACHE_INVALID, antcache_sharded_pipeline(nodes, 2, argcs, words, NULL, &replies, &error));
+    IS(ANTCACHE_INVALID, antcache_sharded_pipeline(nodes, 0, argcs, words, NULL, &replies, &error));
+}
+
 int main(void) {
     const char *settings[] = {"port", "0", "workers", "1"};
     antcache_server *servers[NODES];
@@ -26,6 +58,10 @@ int main(void) {
     antcache_error error;
     char name[32], address[32], key[32], again[256];
     uint16_t port;
+    antcache_node_stats stats;
+    const void *both[4] = {"GET", NULL, "GET", NULL};
+    const size_t argcs[2] = {2, 2};
+    antcache_reply *replies;
     int i, on[NODES] = {0, 0, 0};
 
     OK(antcache_client_options_init(&client, sizeof client));
@@ -61,6 +97,13 @@ int main(void) {
     }
     HOLDS(on[0] > 30 && on[1] > 30 && on[2] > 30);
     IS(ANTCACHE_INVALID, command(nodes, "PING", "k", NULL, &error));
+    pipelines(nodes);
+    IS(ANTCACHE_STRUCT_SIZE, antcache_sharded_node_stats(nodes, 0, &stats, sizeof stats - 1));
+    IS(ANTCACHE_NOT_FOUND, antcache_sharded_node_stats(nodes, NODES, &stats, sizeof stats));
+    OK(antcache_sharded_node_stats(nodes, 1, &stats, sizeof stats));
+    HOLDS(strcmp(stats.name, "node-1") == 0 && strncmp(stats.address, "127.0.0.1:", 10) == 0 && stats.weight == 1);
+    HOLDS(stats.requests > (uint64_t)on[1] && stats.failures == 0 && stats.downs == 0 && stats.retry_in_ms == 0);
+    HOLDS(stats.idle == 1 && stats.leased == 0 && stats.last_error[0] == 0);
 
     /* A node that has gone is named; after two failures it is left alone. */
     do {
@@ -74,6 +117,20 @@ int main(void) {
     }
     IS(ANTCACHE_NODE_DOWN, command(nodes, "GET", key, NULL, &error));
     HOLDS(strcmp(error.node, "node-1") == 0);
+    OK(antcache_sharded_node_stats(nodes, 1, &stats, sizeof stats));
+    HOLDS(stats.failures == 2 && stats.downs == 1 && stats.retry_in_ms > 0 && stats.last_error[0] != 0);
+    /* In a pipeline only its own requests fail. */
+    both[1] = key;
+    do {
+        snprintf(name, sizeof name, "key %d", i++);
+        OK(antcache_sharded_node_of(nodes, name, strlen(name), again, sizeof again));
+    } while (again[5] == '1');
+    both[3] = name;
+    OK(antcache_sharded_pipeline(nodes, 2, argcs, both, NULL, &replies, &error));
+    HOLDS(replies->elements[0].type == ANTCACHE_REPLY_ERROR);
+    HOLDS(strncmp(replies->elements[0].str, "NODE_DOWN node 'node-1' at ", 27) == 0);
+    HOLDS(replies->elements[1].type == ANTCACHE_REPLY_STRING && strcmp(replies->elements[1].str, name) == 0);
+    OK(antcache_reply_free(replies));
     /* Without it, the others have its keys. */
     OK(antcache_sharded_remove(nodes, "node-1"));
     IS(ANTCACHE_NOT_FOUND, antcache_sharded_remove(nodes, "node-1"));

@@ -15,7 +15,8 @@ static void *work(void *number) {
     char key[32], buffer[32];
     size_t len;
     int64_t sum;
-    const void *incr[] = {"INCR", "shared"};
+    const void *incr[] = {"INCR", "shared", "INCR", "piped", "GET", key};
+    const size_t argcs[] = {2, 2}, lens[] = {4, 5, 3, 1};
     antcache_reply *reply;
     antcache_session *session;
     antcache_wants wants;
@@ -29,6 +30,10 @@ static void *work(void *number) {
         OK(antcache_client_incr(client, B("sum"), 1, &sum, NULL));
         OK(antcache_pool_command(pool, 2, incr, NULL, &reply, NULL));
         HOLDS(reply->type == ANTCACHE_REPLY_INTEGER);
+        OK(antcache_reply_free(reply));
+        OK(antcache_pool_pipeline(pool, 2, argcs, incr + 2, lens, &reply, NULL));
+        HOLDS(reply->type == ANTCACHE_REPLY_ARRAY && reply->count == 2);
+        HOLDS(reply->elements[0].type == ANTCACHE_REPLY_INTEGER && reply->elements[1].type == ANTCACHE_REPLY_NIL);
         OK(antcache_reply_free(reply));
         OK(antcache_session_feed(session, B("INCR sum\n")));
         OK(antcache_session_turn(session, &wants));
@@ -71,6 +76,8 @@ int main(void) {
     OK(antcache_client_incr(client, B("sum"), 0, &sum, NULL));
     HOLDS(sum == THREADS * ROUNDS);
     OK(antcache_client_incr(client, B("shared"), 0, &sum, NULL));
+    HOLDS(sum == THREADS * ROUNDS);
+    OK(antcache_client_incr(client, B("piped"), 0, &sum, NULL));
     HOLDS(sum == THREADS * ROUNDS);
     OK(antcache_session_new(service, &session));
     OK(antcache_session_feed(session, B("GET sum\n")));

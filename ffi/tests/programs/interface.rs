@@ -91,7 +91,7 @@ fn the_library_exports_what_the_header_declares_and_nothing_else() {
     assert!(dynamic.contains("Library soname: [libantcache.so.0]"));
 }
 
-/// A program that prints sizes and offsets of all structs, and the numbers of all enumerators.
+/// A program that prints sizes of all structs, offsets and types of their fields, and the numbers of all enumerators.
 fn layouts(header: &str) -> String {
     let mut program = String::from(
         "#include <antcache.h>\n#include <stdio.h>\n#include <stddef.h>\nint main(void) {\n",
@@ -110,10 +110,11 @@ fn layouts(header: &str) -> String {
             .map(str::trim)
             .filter(|field| !field.is_empty())
         {
-            let field = declaration(field.split('[').next().unwrap()).1;
+            let (field, many) = field.split_at(field.find('[').unwrap_or(field.len()));
+            let (kind, field) = declaration(field);
             writeln!(
                 program,
-                "printf(\"{name}.{field} %d\\n\", (int)offsetof({name}, {field}));"
+                "printf(\"{name}.{field} %d {kind}{many}\\n\", (int)offsetof({name}, {field}));"
             )
             .unwrap();
         }

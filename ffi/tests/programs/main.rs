@@ -33,7 +33,7 @@ fn valgrind_finds_no_error_and_no_leak() {
         valgrind.args(
             "--quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect".split(' '),
         );
-        succeed(valgrind.arg(&program));
+        succeed(valgrind.arg(&program).arg(env!("CARGO_TARGET_TMPDIR")));
     }
 }
 

@@ -31,9 +31,11 @@ fn may_be_null(function: &str, parameter: &str) -> bool {
 fn good(function: &str, kind: &str, name: &str, place: usize) -> String {
     match (kind, name) {
         ("size_t", "size") => {
-            let of = function
-                .strip_suffix("_init")
-                .map_or("antcache_stats", |options| options);
+            let of = match function {
+                "antcache_sharded_node_stats" => "antcache_node_stats",
+                "antcache_cache_stats" => "antcache_stats",
+                init => init.trim_end_matches("_init"),
+            };
             format!("sizeof({of})")
         }
         // A pair of settings, and one of everything else.

@@ -127,9 +127,15 @@ pub fn compile(source: &Path, dialect: Dialect, linked: Linked, more: &[&str]) -
     program
 }
 
-/// Runs a program that must succeed, for a minute at most.
+/// Runs a program that must succeed, for a minute at most. Its argument is a directory for its files.
 pub fn run(program: &Path) -> Output {
-    succeed(Command::new("timeout").arg("60").arg(program))
+    let mut limited = Command::new("timeout");
+    succeed(
+        limited
+            .arg("60")
+            .arg(program)
+            .arg(env!("CARGO_TARGET_TMPDIR")),
+    )
 }
 
 /// What a program that must succeed writes.
