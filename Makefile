@@ -10,7 +10,7 @@ help:
 	@echo 'make test    install what the tests need, then run all of them'
 	@echo 'make lint    formatting, clippy and documentation, warnings denied'
 	@echo 'make bench   benchmarks: half an hour on an idle machine'
-	@echo 'make install PREFIX=/usr/local   libantcache for C: libraries, header, pkg-config'
+	@echo 'make install PREFIX=/usr/local   libantcache for C: libraries, header, manual page, pkg-config'
 
 test: test-tools test-rust test-models test-python test-module
 

@@ -26,6 +26,7 @@ need g++ command -v g++
 need clang command -v clang++
 need valgrind command -v valgrind
 need pkg-config command -v pkg-config
+need groff-base command -v groff
 need python3-venv python3 -c 'import ensurepip, venv'
 # Tests that want these say so and are skipped where they cannot be had.
 if [ "$(id -u)" -eq 0 ]; then
