@@ -5,14 +5,18 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::toolbox::{DIALECTS, Dialect, Linked, compile, repository, succeed};
+use crate::toolbox::{DIALECTS, Dialect, Linked, SANITIZERS, compile, repository, succeed};
+
+fn source(name: &str) -> PathBuf {
+    repository()
+        .join("examples/c")
+        .join(name)
+        .with_extension("c")
+}
 
 /// An example, built; it must be short enough to be read.
 fn example(name: &str, dialect: Dialect) -> PathBuf {
-    let source = repository()
-        .join("examples/c")
-        .join(name)
-        .with_extension("c");
+    let source = source(name);
     let lines = fs::read_to_string(&source).unwrap().lines().count();
     assert!(lines < 100, "{name} has {lines} lines");
     compile(&source, dialect, Linked::Shared, &["-lm"])
@@ -108,6 +112,25 @@ fn sessions_in_an_event_loop_are_a_server_too() {
         load.args("-q -n 2000 -c 8 -P 50 -d 3000 -t set,get".split(' '));
         assert!(output(&mut load).contains("GET"));
     }
+}
+
+#[test]
+fn the_sanitizers_find_nothing() {
+    let built = |name| compile(&source(name), DIALECTS[0], Linked::Static, &SANITIZERS);
+    output(&mut Command::new(built("embedded")));
+    let (client, server) = (built("client"), built("server"));
+    for mut server in [
+        Server::start(Command::new(&server).arg("0")),
+        Server::start(&mut Command::new(built("epoll_session"))),
+    ] {
+        output(Command::new(&client).arg(server.address()));
+        succeed(Command::new("kill").args(["-TERM", &server.child.id().to_string()]));
+        // The one with a loop of its own dies of the signal, and has no status.
+        let status = server.child.wait().unwrap();
+        assert!(status.code().is_none_or(|code| code == 0), "{status}");
+    }
+    let servers = [(); 2].map(|()| Server::start(Command::new(&server).arg("0")));
+    output(Command::new(built("sharded")).args(servers.iter().map(Server::address)));
 }
 
 #[test]

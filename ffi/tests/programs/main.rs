@@ -6,7 +6,7 @@ mod interface;
 mod nulls;
 mod toolbox;
 
-use toolbox::{DIALECTS, Linked, compile, own, run, succeed};
+use toolbox::{DIALECTS, Linked, SANITIZERS, compile, own, run, succeed};
 
 /// The programs that use each function as it should be used.
 const GOOD: [&str; 4] = ["cache", "session", "network", "sharded"];
@@ -40,8 +40,12 @@ fn valgrind_finds_no_error_and_no_leak() {
 #[test]
 fn the_sanitizers_find_nothing_in_a_program_that_holds_the_library() {
     for name in ["cache", "session", "network", "sharded", "threads"] {
-        let flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-        run(&compile(&own(name), DIALECTS[0], Linked::Static, &flags));
+        run(&compile(
+            &own(name),
+            DIALECTS[0],
+            Linked::Static,
+            &SANITIZERS,
+        ));
     }
 }
 

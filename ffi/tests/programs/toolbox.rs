@@ -33,6 +33,9 @@ pub const DIALECTS: [Dialect; 4] = [
     dialect("clang++", "c++", "-std=c++11"),
 ];
 
+/// Flags by which a program finds what it does wrong in memory.
+pub const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
 /// How a program gets the library.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Linked {
