@@ -361,7 +361,7 @@ fn a_pipeline_keeps_errors_in_their_places() {
 #[test]
 fn a_unix_socket() {
     let path = std::env::temp_dir().join(format!("ant-cache-client-{}.sock", std::process::id()));
-    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let listener = UnixListener::bind(&path).unwrap();
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; PING.len()];
