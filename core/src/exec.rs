@@ -308,16 +308,31 @@ impl<'a> Exec<'a> {
     /// Runs the command from its start; returns what is left of it where the budget did not last.
     #[inline]
     pub(crate) fn run(&mut self, args: &Args<'_>) -> Option<Box<dyn Continue>> {
+        self.budget.spend(2 + args.len() / 4);
         let call = self.stats.calls.bump(self.command.number);
+        if let Err(error) = self.admit(args) {
+            self.reject(&error);
+            return None;
+        }
         if stats::is_timed(call)
             || self.command.flags.has(Flags::LONG)
             || args.bytes() > LONG_REQUEST
-            || self.service.settings.times_all()
+            || self.service.settings.looks_closely()
         {
-            return self.run_timed(args, call);
+            return self.run_closely(args, call);
         }
-        let rest = self.run_untimed(args)?;
+        let rest = self.start(args)?;
         Some(self.time_rest(rest))
+    }
+
+    /// Whether the request may run.
+    #[inline(always)]
+    fn admit(&self, args: &Args<'_>) -> Result<(), Error> {
+        self.command.admit(args, self.client.authenticated)?;
+        if self.command.flags.has(Flags::WRITE) && self.store().journal().is_failing() {
+            return Err(Error::Unwritable);
+        }
+        Ok(())
     }
 
     /// Times one that turns out to be long from here: what it did up to now is a hundredth of what is slow.
@@ -329,18 +344,29 @@ impl<'a> Exec<'a> {
         }
     }
 
-    /// Runs the command and notes how long it took, and in some calls which key it was for.
+    /// Runs the command, shows it to who monitors, and notes how long it took, and in some calls which key it was for.
     #[cold]
     #[inline(never)]
-    fn run_timed(&mut self, args: &Args<'_>, call: u64) -> Option<Box<dyn Continue>> {
+    fn run_closely(&mut self, args: &Args<'_>, call: u64) -> Option<Box<dyn Continue>> {
+        let data = self.command.flags.has(Flags::READ) || self.command.flags.has(Flags::WRITE);
+        if data && self.client.monitor.is_some() {
+            self.reject(&Error::Other(
+                "ERR Replica can't interact with the keyspace",
+            ));
+            return None;
+        }
+        if self.service.settings.is_monitored() && !self.command.flags.has(Flags::ADMIN) {
+            let from = self.client.origin(self.service);
+            self.service.show(self.now, &from, args);
+        }
         if stats::is_noted(call) {
             self.note_key(args, call);
         }
         let Some(stopwatch) = self.service.stopwatch else {
-            return self.run_untimed(args);
+            return self.start(args);
         };
         let start = stopwatch();
-        match self.run_untimed(args) {
+        match self.start(args) {
             None => {
                 self.note_time(args, stopwatch().saturating_sub(start));
                 None
@@ -351,14 +377,12 @@ impl<'a> Exec<'a> {
 
     /// Notes one of the command's keys among the hot ones.
     fn note_key(&self, args: &Args<'_>, call: u64) {
-        let len = args.len();
-        // Where words are missing, so may be keys.
-        let keys = self.command.keys.of(len).filter(|&at| at < len);
+        let keys = self.command.keys.of(args.len());
         let count = keys.clone().count() as u64;
         // However many keys there are, each has its turn.
         let nth = stats::scrambled(call).checked_rem(count);
         let at = nth.and_then(|nth| keys.clone().nth(nth as usize));
-        if let Some(at) = at.filter(|_| self.client.authenticated) {
+        if let Some(at) = at {
             let key = args.get(at);
             let hash = self.store().key(key).hash();
             let dropped = self.service.hot.lock().note(key, hash);
@@ -385,19 +409,13 @@ impl<'a> Exec<'a> {
         service.slow.lock().push(call, most);
     }
 
+    /// Begins a request that may run.
     #[inline(always)]
-    fn run_untimed(&mut self, args: &Args<'_>) -> Option<Box<dyn Continue>> {
-        self.budget.spend(2 + args.len() / 4);
-        let admitted = self.command.admit(args, self.client.authenticated);
-        let outcome = match admitted {
-            Ok(())
-                if self.command.flags.has(Flags::WRITE) && self.store().journal().is_failing() =>
-            {
-                Err(Error::Unwritable)
-            }
-            Ok(()) if self.command.flags.has(Flags::DENY_OOM) => self.write(args),
-            Ok(()) => (self.command.run)(self, args),
-            Err(error) => Err(error),
+    fn start(&mut self, args: &Args<'_>) -> Option<Box<dyn Continue>> {
+        let outcome = if self.command.flags.has(Flags::DENY_OOM) {
+            self.write(args)
+        } else {
+            (self.command.run)(self, args)
         };
         self.finish(outcome)
     }
@@ -407,6 +425,11 @@ impl<'a> Exec<'a> {
         match outcome {
             Ok(Step::Done) => None,
             Ok(Step::More(rest)) => Some(rest),
+            // It has not begun.
+            Err(error @ Error::OutOfMemory) => {
+                self.reject(&error);
+                None
+            }
             Err(error) => {
                 self.fail(&error);
                 None
@@ -436,10 +459,23 @@ impl<'a> Exec<'a> {
         self.service.make_room(search, self.now, self.budget)
     }
 
-    /// Replies with an error, in the words of the request's language.
+    /// Refuses to run the command.
+    #[cold]
+    fn reject(&mut self, error: &Error) {
+        self.stats.rejections.bump(self.command.number);
+        self.answer(error);
+    }
+
+    /// Answers a command that ran with an error.
+    #[cold]
     pub(crate) fn fail(&mut self, error: &Error) {
-        self.stats.errors.add(1);
         self.stats.failures.bump(self.command.number);
+        self.answer(error);
+    }
+
+    /// Replies with an error, in the words of the request's language.
+    fn answer(&mut self, error: &Error) {
+        self.stats.count_error(error.code());
         if self.is_text() {
             self.reply().error(error.text())
         } else {

@@ -22,6 +22,8 @@ pub enum Section {
     Cpu,
     /// Calls and time of each command; shown where it is asked for by name or with `all`.
     Commandstats,
+    /// Errors by their first word.
+    Errorstats,
     /// Percentiles of the time of each command; likewise.
     Latencystats,
     /// Always disabled.
@@ -34,7 +36,7 @@ pub enum Section {
 
 impl Section {
     /// All sections, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Server,
         Self::Clients,
         Self::Memory,
@@ -43,6 +45,7 @@ impl Section {
         Self::Replication,
         Self::Cpu,
         Self::Commandstats,
+        Self::Errorstats,
         Self::Latencystats,
         Self::Cluster,
         Self::Keyspace,
@@ -67,6 +70,7 @@ impl Section {
             Self::Replication => "Replication",
             Self::Cpu => "CPU",
             Self::Commandstats => "Commandstats",
+            Self::Errorstats => "Errorstats",
             Self::Latencystats => "Latencystats",
             Self::Cluster => "Cluster",
             Self::Keyspace => "Keyspace",

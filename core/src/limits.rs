@@ -47,6 +47,22 @@ pub const AUTH_DEADLINE: u64 = 10_000;
 /// client has read; one single reply may be larger.
 pub const MAX_UNREAD: usize = 1 << 20;
 
+/// Bytes that are kept for all who MONITOR together; who has not read what is older by then is closed. As much as a slow
+/// terminal needs, and where memory is bounded little of it.
+#[must_use]
+pub const fn max_shown(max_memory: u64) -> usize {
+    const MOST: u64 = 8 << 20;
+    const LEAST: u64 = 64 << 10;
+    let part = max_memory / 16;
+    (if part > MOST {
+        MOST
+    } else if part < LEAST {
+        LEAST
+    } else {
+        part
+    }) as usize
+}
+
 /// The longest string that APPEND and SETRANGE may build: what one request could have set.
 pub const MAX_STRING: usize = 64 << 20;
 

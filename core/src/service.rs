@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use core::task::Waker;
 
-use crate::Millis;
 use crate::command::table;
 use crate::eviction::Eviction;
+use crate::exec::Args;
 use crate::facts::{Fact, Gauges, Tell};
 use crate::ledger::{Charge, Ledger, Owner, allocation};
+use crate::monitor::{self, Monitors};
 use crate::session::{Budget, Session};
 use crate::settings::Settings;
 use crate::stats::{
@@ -18,6 +19,7 @@ use crate::stats::{
 };
 use crate::store::{self, Census, Room, Search, Store};
 use crate::sync::Mutex;
+use crate::{Millis, limits};
 
 /// What a service is made from. Everything that only the host can know is a field here.
 #[derive(Debug)]
@@ -86,6 +88,7 @@ pub struct Service {
     pub(crate) timings: Timings,
     pub(crate) slow: Mutex<SlowLog>,
     pub(crate) hot: Mutex<HotKeys>,
+    pub(crate) monitors: Monitors,
     /// The statistics at the last CONFIG RESETSTAT.
     reset: Mutex<Statistics>,
     /// Who stops the server.
@@ -120,7 +123,7 @@ impl Service {
     /// A new server with an empty store.
     #[must_use]
     pub fn new(options: Options) -> Arc<Self> {
-        let ledger = Arc::default();
+        let ledger = Arc::<Ledger>::default();
         Arc::new(Self {
             store: Store::new(&store::Options {
                 shards: options.shards,
@@ -129,6 +132,7 @@ impl Service {
                 ..store::Options::default()
             }),
             settings: options.settings,
+            monitors: Monitors::new(&ledger),
             ledger,
             started: options.started,
             facts: options.facts,
@@ -172,6 +176,12 @@ impl Service {
     #[must_use]
     pub const fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// Shows a request that comes from `from` to who monitors.
+    pub(crate) fn show(&self, now: Millis, from: &str, args: &Args<'_>) {
+        let most = limits::max_shown(self.settings.max_memory());
+        self.monitors.show(&monitor::line(now, from, args), most);
     }
 
     /// Says who stops the server when SHUTDOWN asks for that.
@@ -326,7 +336,12 @@ impl Service {
         let called = commands.filter(|(number, _)| totals.calls.of(*number) > 0);
         let stats = called.map(|(number, command)| CommandStats {
             command,
-            calls: totals.calls.of(number),
+            // Counted before it was known whether it may run.
+            calls: totals
+                .calls
+                .of(number)
+                .saturating_sub(totals.rejections.of(number)),
+            rejections: totals.rejections.of(number),
             failures: totals.failures.of(number),
             nanos: self.timings.of(number),
         });

@@ -1,15 +1,18 @@
 //! One connection: from arrived bytes to replies, a bounded piece a turn.
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::task::Waker;
 
-use crate::command::{self, Command, Flags};
+use crate::command::{self, Code, Command, Flags};
 use crate::exec::{Args, Continue, Exec};
 use crate::journal::{Epoch, Verdict};
 use crate::limits;
+use crate::monitor::{Lost, Monitor, Origin};
 use crate::protocol::{Dialect, Parsed, Parser, Request, RequestLimits, Span};
 use crate::reply::{Reply, Wire};
 use crate::stats::Counters;
@@ -82,6 +85,8 @@ pub enum Cause {
     Protocol,
     /// No AUTH in time.
     Unauthenticated,
+    /// It did not take what MONITOR shows in time.
+    Lagging,
 }
 
 /// What commands know and change of their connection.
@@ -89,8 +94,12 @@ pub enum Cause {
 pub struct Client {
     /// Its number, counted from 1 since the start.
     pub id: u64,
+    /// Where it comes from.
+    pub origin: Origin,
     /// When it connected.
     pub since: Millis,
+    /// When it had not authenticated yet: at the start, or at RESET.
+    pub(crate) strange_since: Millis,
     /// Whether it may use all commands.
     pub authenticated: bool,
     /// Whether it speaks RESP3, after `HELLO 3`.
@@ -99,8 +108,32 @@ pub struct Client {
     pub name: Box<[u8]>,
     /// The client library it said it uses: name and version.
     pub library: [Box<[u8]>; 2],
+    /// What it is shown, since MONITOR.
+    pub(crate) monitor: Option<Monitor>,
     /// Set by QUIT and by what else ends a connection.
     pub close: Option<Cause>,
+}
+
+impl Client {
+    /// Where it comes from, as Redis shows it; its number where nobody told.
+    pub(crate) fn origin(&self, service: &Service) -> String {
+        match self.origin {
+            Origin::Tcp(address) => address.to_string(),
+            Origin::Unix => {
+                let mut fixed = service.fixed().iter();
+                let path = fixed.find(|(name, _)| *name == "unixsocket");
+                format!("unix:{}", path.map_or("", |(_, path)| path))
+            }
+            Origin::Unknown => format!("id={}", self.id),
+        }
+    }
+
+    /// Shows it nothing more, if it was shown something.
+    pub(crate) fn end_monitor(&mut self, service: &Service) {
+        if self.monitor.take().is_some() {
+            service.monitors.leave(self.id, &service.settings);
+        }
+    }
 }
 
 /// Requests parsed ahead of execution. Enough for the cache misses of their look-ups to overlap.
@@ -169,11 +202,14 @@ impl Session {
     pub(crate) fn new(service: Arc<Service>, id: u64, now: Millis) -> Self {
         let client = Client {
             id,
+            origin: Origin::Unknown,
             since: now,
+            strange_since: now,
             authenticated: service.settings.password().is_none(),
             resp3: false,
             name: Box::default(),
             library: Default::default(),
+            monitor: None,
             close: None,
         };
         Self {
@@ -193,6 +229,11 @@ impl Session {
     #[must_use]
     pub const fn id(&self) -> u64 {
         self.client.id
+    }
+
+    /// Says where the connection comes from, for MONITOR and CLIENT INFO.
+    pub fn set_origin(&mut self, origin: Origin) {
+        self.client.origin = origin;
     }
 
     /// The service that it belongs to.
@@ -218,7 +259,10 @@ impl Session {
     /// Replies that tell of changes which are not durable yet are held in `output`; see
     /// [`settle`](Self::settle).
     pub fn turn(&mut self, cx: &mut Turn<'_>, input: &mut Input, output: &mut Output) -> Wants {
-        let wants = self.work(cx, input, output);
+        let mut wants = self.work(cx, input, output);
+        if self.client.monitor.is_some() {
+            self.show(&mut wants, cx, output);
+        }
         self.service.store.journal().nudge();
         wants
     }
@@ -246,6 +290,41 @@ impl Session {
             && only.hash != 0
         {
             self.service.store.prefetch_entry(only.hash);
+        }
+    }
+
+    /// Whether MONITOR was sent: each turn has what was executed since the last one in its output. Who drives the session
+    /// either [`sleep`](Self::sleep)s between its turns or gives it one from time to time.
+    #[must_use]
+    pub const fn is_monitor(&self) -> bool {
+        self.client.monitor.is_some()
+    }
+
+    /// Has `waker` called when there is more to show, once the output has taken what there was. False where there is
+    /// already.
+    pub fn sleep(&mut self, waker: &Waker) -> bool {
+        let id = self.client.id;
+        let monitor = self.client.monitor.as_mut();
+        monitor.is_none_or(|monitor| self.service.monitors.sleep(monitor, id, waker))
+    }
+
+    /// Puts what MONITOR shows behind the replies of the turn.
+    fn show(&mut self, wants: &mut Wants, cx: &Turn<'_>, output: &mut Output) {
+        let Some(monitor) = &mut self.client.monitor else {
+            return;
+        };
+        if wants.close.is_none() && output.len() < limits::MAX_UNREAD {
+            match self.service.monitors.read(monitor, output) {
+                Ok(more) => wants.again |= more && output.len() < limits::MAX_UNREAD,
+                Err(Lost) => {
+                    cx.stats.closed_lagging.add(1);
+                    monitor.tell_loss(output);
+                    wants.close = Some(Cause::Lagging);
+                }
+            }
+        }
+        if wants.close.is_some() {
+            self.client.end_monitor(&self.service);
         }
     }
 
@@ -325,7 +404,7 @@ impl Session {
 
     /// When AUTH must have come.
     fn deadline(&self) -> Option<Millis> {
-        (!self.client.authenticated).then(|| self.client.since.plus(limits::AUTH_DEADLINE))
+        (!self.client.authenticated).then(|| self.client.strange_since.plus(limits::AUTH_DEADLINE))
     }
 
     /// Gives the bytes of executed requests back.
@@ -493,6 +572,7 @@ impl Session {
         }
         cx.budget.spend(2);
         cx.stats.protocol_errors.add(1);
+        cx.stats.count_error(Code::Err);
         Reply::new(output, self.wire(fault.dialect)).error(format_args!("ERR {}", fault.message));
         let pause = if fault.fatal {
             Pause::Close(Cause::Protocol)
@@ -519,6 +599,7 @@ fn arguments<'a>(buf: &'a [u8], spans: &'a [Span], request: &Request) -> Args<'a
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.client.end_monitor(&self.service);
         self.service.disconnected();
     }
 }

@@ -21,6 +21,10 @@ pub struct Settings {
     eviction: AtomicU8,
     slow: AtomicU64,
     slow_calls: AtomicU64,
+    /// Why each call is looked at closely, a bit for each reason: all that the way of a request reads.
+    closely: AtomicU8,
+    /// Held while a setting changes that decides about a bit.
+    deciding: Mutex<()>,
 }
 
 impl Settings {
@@ -35,6 +39,9 @@ impl Settings {
     pub const SLOW_CALLS: u64 = 128;
     /// A bound of the slow log below this many microseconds concerns calls that are short by nature: each is timed then.
     const SHORT: u64 = 1000;
+    /// Reasons to look at each call: all are timed, somebody monitors.
+    const TIMED: u8 = 1;
+    const MONITORED: u8 = 2;
 
     /// The password that AUTH must give; `None` means that no authentication is required.
     #[must_use]
@@ -122,13 +129,38 @@ impl Settings {
     /// Changes from how many microseconds on a call is in the slow log; `u64::MAX` for never. Below 1,000 every call is
     /// timed, which costs each some 50 ns.
     pub fn set_slow(&self, micros: u64) {
+        let _deciding = self.deciding.lock();
         self.slow.store(micros, Relaxed);
+        self.look(Self::TIMED, self.times_all());
     }
 
-    /// Whether each call is to be timed.
-    #[inline]
+    /// Whether a bound of the slow log has each call timed.
     pub(crate) fn times_all(&self) -> bool {
         self.slow.load(Relaxed) < Self::SHORT
+    }
+
+    /// Whether each call is to be looked at closely: timed, and shown to who monitors.
+    #[inline]
+    pub(crate) fn looks_closely(&self) -> bool {
+        self.closely.load(Relaxed) != 0
+    }
+
+    /// Whether somebody monitors.
+    pub(crate) fn is_monitored(&self) -> bool {
+        self.closely.load(Relaxed) & Self::MONITORED != 0
+    }
+
+    /// Says whether somebody monitors.
+    pub(crate) fn set_monitored(&self, now: bool) {
+        self.look(Self::MONITORED, now);
+    }
+
+    fn look(&self, reason: u8, applies: bool) {
+        if applies {
+            self.closely.fetch_or(reason, Relaxed);
+        } else {
+            self.closely.fetch_and(!reason, Relaxed);
+        }
     }
 
     /// Calls that the slow log keeps.
@@ -180,6 +212,8 @@ impl Default for Settings {
             eviction: AtomicU8::new(0),
             slow: AtomicU64::new(Self::SLOW),
             slow_calls: AtomicU64::new(Self::SLOW_CALLS),
+            closely: AtomicU8::new(0),
+            deciding: Mutex::new(()),
         }
     }
 }

@@ -60,6 +60,9 @@ pub struct antcache_wants {
 /// Bytes that a session takes without executing any: a whole request of the largest size, and more.
 const MOST_FED: usize = 2 * MAX_REQUEST;
 
+/// Milliseconds in which a session that monitors wants another turn.
+const LOOK: u64 = 100;
+
 /// Begins a session of a service. ANTCACHE_REFUSED where there are too many.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn antcache_session_new(
@@ -165,11 +168,14 @@ pub unsafe extern "C" fn antcache_session_turn(
             protocol.turn(&mut turn, input, output)
         });
         *ended = wants.close.is_some();
+        // Nobody else tells when there is more to show.
+        let look = protocol.is_monitor().then(|| now.plus(LOOK));
+        let deadline = wants.deadline.into_iter().chain(look).min();
         to.write(antcache_wants {
             read: wants.read,
             again: wants.again,
             close: *ended,
-            deadline_ms: wants.deadline.map_or(u64::MAX, |end| end.since(now)),
+            deadline_ms: deadline.map_or(u64::MAX, |end| end.since(now)),
         });
         Ok(ANTCACHE_OK)
     };

@@ -56,6 +56,16 @@ impl Client {
         }
     }
 
+    /// This side's address.
+    ///
+    /// # Panics
+    /// If it is a Unix socket.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        let address = self.socket.local_addr().expect("a socket");
+        address.as_socket().expect("an address of TCP")
+    }
+
     /// Sends bytes, all of them.
     ///
     /// # Panics

@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
+use ant_cache_core::Cause;
 use ant_cache_core::facts::Section;
+use ant_cache_core::limits::AUTH_DEADLINE;
 use ant_cache_core::service::Options;
 use ant_cache_core::stats::{METRICS, Metric};
 use ant_cache_tests::Peer;
@@ -158,21 +160,86 @@ fn most_short_calls_are_not_timed_unless_all_are() {
     assert_eq!(timed(&mut peer), some + 100);
 }
 
+/// As Redis counts: what is refused before it runs is no call.
 #[test]
-fn a_failed_call_is_counted_with_its_command() {
+fn errors_are_counted_by_command_and_by_their_first_word() {
     let mut peer = peer();
     ask(&mut peer, "SETS list a b");
     peer.resp(&["GET", "list"]);
+    ask(&mut peer, "GET list");
     ask(&mut peer, "GET");
     ask(&mut peer, "NOSUCH");
-    let stats = ask(&mut peer, "INFO commandstats").join("\n");
+    peer.resp(&["HELLO", "9"]);
+    peer.resp(&["AUTH", "nobody", "hush"]);
+    let line = |peer: &mut Peer, section: &str, name: &str| {
+        let lines = ask(peer, &format!("INFO {section}"));
+        let value = lines.iter().find_map(|line| line.strip_prefix(name));
+        value.unwrap_or_default().to_owned()
+    };
+    let get = line(&mut peer, "commandstats", "cmdstat_get:");
     assert!(
-        stats.contains("cmdstat_get:calls=2") && stats.contains("failed_calls=2"),
-        "{stats}"
+        get.starts_with("calls=2,") && get.ends_with(",rejected_calls=1,failed_calls=1"),
+        "{get}"
     );
-    assert!(stats.contains("cmdstat_unknown:calls=1"), "{stats}");
-    let info = ask(&mut peer, "INFO stats").join("\n");
-    assert!(info.contains("total_error_replies:3"), "{info}");
+    let unknown = line(&mut peer, "commandstats", "cmdstat_unknown:");
+    assert!(unknown.starts_with("calls=1,"), "{unknown}");
+    let errors = ask(&mut peer, "INFO errorstats");
+    assert_eq!(
+        errors[1..errors.len() - 1],
+        [
+            "errorstat_ERR:count=2",
+            "errorstat_WRONGTYPE:count=1",
+            "errorstat_WRONGPASS:count=1",
+            "errorstat_NOPROTO:count=1",
+        ]
+    );
+    assert_eq!(line(&mut peer, "stats", "total_error_replies:"), "5");
+    peer.service().settings.set_password(Some(b"hush".to_vec()));
+    let mut stranger = peer.join();
+    stranger.resp(&["GET", "list"]);
+    stranger.send(b"*1\r\n$x\r\n");
+    peer.service().settings.set_max_memory(1);
+    peer.resp(&["SET", "key", "value"]);
+    let errors = ask(&mut peer, "INFO errorstats").join(" ");
+    for told in ["ERR:count=3", "NOAUTH:count=1", "OOM:count=1"] {
+        assert!(errors.contains(told), "{told}: {errors}");
+    }
+    let set = line(&mut peer, "commandstats", "cmdstat_set:");
+    assert!(
+        set.starts_with("calls=0,") && set.ends_with(",rejected_calls=1,failed_calls=0"),
+        "{set}"
+    );
+    ask(&mut peer, "CONFIG RESETSTAT");
+    let errors = ask(&mut peer, "INFO errorstats");
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert_eq!(line(&mut peer, "stats", "total_error_replies:"), "0");
+    assert_eq!(line(&mut peer, "commandstats", "cmdstat_get:"), "");
+}
+
+#[test]
+fn strangers_who_are_too_late_are_counted() {
+    let mut peer = peer();
+    peer.service().settings.set_password(Some(b"hush".to_vec()));
+    let mut stranger = peer.join();
+    stranger.pass(AUTH_DEADLINE);
+    assert_eq!(stranger.closed(), Some(Cause::Unauthenticated));
+    let info = ask(&mut peer, "INFO antcache").join(" ");
+    assert!(info.contains("closed_unauthenticated:1"), "{info}");
+}
+
+/// After RESET there is as much time for AUTH as after connecting, and what was said of the client is forgotten.
+#[test]
+fn reset_makes_a_connection_as_it_was() {
+    let mut peer = peer();
+    ask(&mut peer, "CLIENT SETNAME ada");
+    peer.resp(&["HELLO", "3"]);
+    peer.pass(AUTH_DEADLINE);
+    peer.service().settings.set_password(Some(b"hush".to_vec()));
+    assert_eq!(peer.resp(&["RESET"]), "+RESET\r\n");
+    assert!(peer.resp(&["GET", "key"]).starts_with("-NOAUTH "));
+    peer.pass(AUTH_DEADLINE - 1);
+    assert_eq!(peer.resp(&["AUTH", "hush"]), "+OK\r\n");
+    assert_eq!(peer.resp(&["CLIENT", "GETNAME"]), "$-1\r\n");
 }
 
 #[test]

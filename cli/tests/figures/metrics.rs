@@ -5,7 +5,9 @@ use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use crate::child::{Server, refusal};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use crate::child::{Server, refusal, scratch};
 use crate::{ask, ask_over, figure, get, server};
 
 /// Waits for what the server does by itself. Who never sees it fails.
@@ -51,9 +53,14 @@ fn figures_of_requests_move() {
             "NOSUCH",
         ),
         (
-            "antcache_command_failures_total{command=\"setex\"}",
+            "antcache_command_rejections_total{command=\"setex\"}",
             "SETEX key",
         ),
+        (
+            "antcache_command_failures_total{command=\"incr\"}",
+            "INCR key",
+        ),
+        ("antcache_error_replies_total{code=\"ERR\"}", "INCR key"),
         ("antcache_expired_total", "PSETEX brief 1 value"),
     ] {
         grows(address, name, || say(line));
@@ -109,6 +116,110 @@ fn figures_of_connections_move() {
     drop(open);
     eventually("all are closed", || {
         figure(address, "antcache_connections") == 0.0
+    });
+}
+
+#[test]
+fn ends_that_the_server_decides_are_counted() {
+    let (server, address) = server(&["--workers", "2"]);
+    let mut client = BufReader::new(server.connect());
+    let mut say = |line: &str| drop(ask_over(&mut client, line));
+    say(&format!("SET large {}", "x".repeat(1 << 20)));
+    let get = b"GET large\n".repeat(64);
+    grows(address, "antcache_closed_broken_total", || {
+        let mut stream = server.connect();
+        stream.write_all(&get).unwrap();
+        // Closing a socket with unread bytes resets it.
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+    });
+    let (mut deaf, mut silent) = (None, None);
+    say("CONFIG SET send-timeout 1");
+    grows(address, "antcache_closed_stalled_total", || {
+        deaf.insert(server.connect()).write_all(&get).unwrap();
+    });
+    say("CONFIG SET timeout 1");
+    grows(address, "antcache_closed_idle_total", || {
+        silent = Some(server.connect());
+    });
+    drop((deaf, silent));
+}
+
+#[test]
+fn who_gets_no_thread_is_counted() {
+    let (server, address) = server(&["--server", "single", "--stack-size", "1gb"]);
+    let pid = Pid::from_raw(server.pid() as i32);
+    let pages = std::fs::read_to_string(format!("/proc/{}/statm", server.pid())).unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    // Enough for all but another stack.
+    let most = Some(pages * 4096 + (512 << 20));
+    let limit = Rlimit {
+        current: most,
+        maximum: most,
+    };
+    prlimit(pid, Resource::As, limit).unwrap();
+    grows(address, "antcache_closed_threadless_total", || {
+        let mut reply = String::new();
+        server.connect().read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("-ERR "), "{reply}");
+    });
+}
+
+#[test]
+fn who_monitors_is_counted() {
+    let (server, address) = server(&["--max-memory", "64mb"]);
+    let mut monitor = server.connect();
+    grows(address, "antcache_monitors", || {
+        monitor.write_all(b"MONITOR\n").unwrap();
+    });
+    grows(address, "antcache_closed_lagging_total", || {
+        let mut client = BufReader::new(server.connect());
+        let line = format!("ECHO {}", "x".repeat(15_000));
+        (0..1_500).for_each(|_| drop(ask_over(&mut client, &line)));
+        monitor.read_to_end(&mut Vec::new()).unwrap();
+    });
+    eventually("nobody monitors", || {
+        figure(address, "antcache_monitors") == 0.0
+    });
+}
+
+#[test]
+fn figures_of_the_disk_move() {
+    let data = scratch("figures-disk");
+    // It is there from an earlier run, or not.
+    let _ = std::fs::remove_dir_all(&data);
+    let (server, address) = server(&["--dir", data.to_str().unwrap()]);
+    let mut client = BufReader::new(server.connect());
+    let mut say = |line: &str| drop(ask_over(&mut client, line));
+    for name in [
+        "antcache_log_records_total",
+        "antcache_log_written_bytes_total",
+        "antcache_log_syncs_total",
+        "antcache_log_bytes",
+        "antcache_unsaved_changes",
+    ] {
+        grows(address, name, || say("SET key value"));
+    }
+    grows(address, "antcache_snapshots_total", || say("SAVE"));
+    let large = "x".repeat(1 << 20);
+    grows(address, "antcache_snapshot_bytes", || {
+        (0..64).for_each(|n| say(&format!("SET large:{n} {large}")));
+        say("SAVE");
+    });
+    let name = "antcache_snapshot_timestamp_seconds";
+    let before = figure(address, name);
+    eventually(name, || {
+        say("SAVE");
+        figure(address, name) > before
+    });
+    let name = "antcache_snapshot_running";
+    eventually(name, || {
+        say("BGSAVE");
+        figure(address, name) == 1.0
+    });
+    let name = "antcache_log_backlog_bytes";
+    eventually(name, || {
+        say(&format!("SET large {large}"));
+        figure(address, name) > 0.0
     });
 }
 

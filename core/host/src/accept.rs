@@ -56,7 +56,7 @@ impl Entrance {
             let accepted = listener.accept();
             let now = self.host.clock().now();
             match accepted {
-                Ok(stream) => match self.host.connect(now) {
+                Ok((stream, origin)) => match self.host.connect(origin, now) {
                     Ok(link) => deliver(stream, link),
                     Err(Refused) => stream.refuse(Refused::REPLY),
                 },

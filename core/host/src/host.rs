@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ant_cache_core::service::{Options, Refused};
-use ant_cache_core::{Millis, Service};
+use ant_cache_core::{Millis, Origin, Service};
 
 use crate::facts::{HostGauges, facts};
 use crate::lane::PoolStats;
@@ -61,12 +61,14 @@ impl Host {
         &self.pool
     }
 
-    /// A link for a connection that was just accepted.
+    /// A link for a connection that was just accepted, from `origin`.
     ///
     /// # Errors
     /// [`Refused`] when there are too many: send [`Refused::REPLY`] and close.
-    pub fn connect(&self, now: Millis) -> Result<Link, Refused> {
-        let link = Link::new(self.service.connect(now)?, now);
+    pub fn connect(&self, origin: Origin, now: Millis) -> Result<Link, Refused> {
+        let mut session = self.service.connect(now)?;
+        session.set_origin(origin);
+        let link = Link::new(session, now);
         #[cfg(feature = "faults")]
         let link = link.with_fault(self.fault);
         Ok(link)

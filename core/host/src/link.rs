@@ -270,6 +270,9 @@ impl Link {
             // A session that stopped for the lack of room goes on as soon as there is some.
             next.again = wants.again || (full && room);
             next.deadline = wants.deadline;
+            if self.session.is_monitor() && room && !self.session.sleep(&self.waker) {
+                next.again = true;
+            }
         }
         if let Some(cause) = self.ended {
             next = self.wind_up(wire, cause, cx)?;
@@ -279,7 +282,7 @@ impl Link {
         let ready = self.output.ready() > 0;
         next.again |= willing && ready;
         next.write = !willing && ready;
-        next.woken = self.output.held_until().is_some();
+        next.woken = self.output.held_until().is_some() || self.session.is_monitor();
         self.impatience(&mut next, cx, settings);
         Ok(next)
     }

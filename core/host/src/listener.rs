@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use ant_cache_core::Origin;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::Stream;
@@ -143,14 +144,20 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// The next connection.
+    /// The next connection, and where it comes from.
     ///
     /// # Errors
     /// `WouldBlock` where nobody waits; else see [`Acceptor`](crate::lane::Acceptor), which judges them.
-    pub fn accept(&self) -> io::Result<Stream> {
+    pub fn accept(&self) -> io::Result<(Stream, Origin)> {
         match self {
-            Self::Tcp(listener) => Stream::tcp(listener.accept()?.0),
-            Self::Unix(file) => Ok(Stream::unix(file.listener.accept()?.0)),
+            Self::Tcp(listener) => {
+                let (stream, from) = listener.accept()?;
+                Ok((Stream::tcp(stream)?, Origin::Tcp(from)))
+            }
+            Self::Unix(file) => {
+                let stream = file.listener.accept()?.0;
+                Ok((Stream::unix(stream), Origin::Unix))
+            }
         }
     }
 
@@ -356,8 +363,9 @@ mod tests {
             listener.accept().unwrap_err().kind(),
             io::ErrorKind::WouldBlock
         );
-        let _client = TcpStream::connect(first(&listeners)).unwrap();
-        let stream = listener.accept().unwrap();
+        let client = TcpStream::connect(first(&listeners)).unwrap();
+        let (stream, from) = listener.accept().unwrap();
+        assert_eq!(from, Origin::Tcp(client.local_addr().unwrap()));
         let socket = socket2::SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
     }
@@ -373,6 +381,7 @@ mod tests {
             .unwrap()
             .accept()
             .unwrap()
+            .0
             .refuse(b"-ERR no\r\n");
         let mut reply = String::new();
         client.read_to_string(&mut reply).unwrap();

@@ -138,6 +138,17 @@ pub(super) fn quit(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
     Ok(Step::Done)
 }
 
+pub(super) fn reset(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
+    let client = &mut exec.client;
+    client.end_monitor(exec.service);
+    client.resp3 = false;
+    client.name = Box::default();
+    client.authenticated = exec.service.settings.password().is_none();
+    client.strange_since = exec.now;
+    exec.reply().status("RESET");
+    Ok(Step::Done)
+}
+
 pub(super) fn select(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     match i32::try_from(args.integer(1)?) {
         Ok(0) => exec.reply().ok(),
@@ -228,8 +239,7 @@ fn no_evict(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     Ok(Step::Done)
 }
 
-/// Redis's line, without the addresses, which the engine does not know. Clients read all of the numbers; those of what
-/// we lack are 0.
+/// Redis's line, without the address that was connected to. Clients read all of the numbers; those of what we lack are 0.
 fn info(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
     let client = &exec.client;
     let [library, version] = client
@@ -237,12 +247,14 @@ fn info(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
         .each_ref()
         .map(|text| String::from_utf8_lossy(text));
     let line = format!(
-        "id={} name={} age={} idle=0 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 \
+        "id={} addr={} name={} age={} idle=0 flags={} db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 \
          multi-mem=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd=client|info user=default redir=-1 resp={} \
          lib-name={library} lib-ver={version}\n",
         client.id,
+        client.origin(exec.service),
         String::from_utf8_lossy(&client.name),
         exec.now.since(client.since) / 1000,
+        if client.monitor.is_some() { "O" } else { "N" },
         exec.output.len(),
         exec.output.memory(),
         if client.resp3 { 3 } else { 2 },

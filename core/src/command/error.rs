@@ -46,7 +46,80 @@ pub enum Error {
     Made(String),
 }
 
+/// The first word of an error, by which programs tell errors apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Whatever has no word of its own.
+    Err,
+    /// The value is of another type.
+    WrongType,
+    /// The connection has not authenticated.
+    NoAuth,
+    /// The password is wrong.
+    WrongPass,
+    /// There is no such version of the protocol.
+    NoProto,
+    /// There is no memory.
+    Oom,
+    /// Changes cannot be written to disk.
+    MisConf,
+}
+
+impl Code {
+    /// All codes.
+    pub const ALL: [Self; 7] = [
+        Self::Err,
+        Self::WrongType,
+        Self::NoAuth,
+        Self::WrongPass,
+        Self::NoProto,
+        Self::Oom,
+        Self::MisConf,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Err => "ERR",
+            Self::WrongType => "WRONGTYPE",
+            Self::NoAuth => "NOAUTH",
+            Self::WrongPass => "WRONGPASS",
+            Self::NoProto => "NOPROTO",
+            Self::Oom => "OOM",
+            Self::MisConf => "MISCONF",
+        }
+    }
+
+    /// The code that a message begins with.
+    fn of(message: &str) -> Self {
+        let word = message.split(' ').next().unwrap_or_default();
+        let code = Self::ALL.into_iter().find(|code| code.name() == word);
+        debug_assert!(code.is_some(), "an error begins with a code: {message}");
+        code.unwrap_or(Self::Err)
+    }
+}
+
 impl Error {
+    /// The first word of its RESP form.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Unknown { .. }
+            | Self::Arity(..)
+            | Self::KeyTooLong
+            | Self::Syntax
+            | Self::NotInteger
+            | Self::NotFloat => Code::Err,
+            Self::AuthRequired => Code::NoAuth,
+            Self::WrongType => Code::WrongType,
+            Self::OutOfMemory => Code::Oom,
+            Self::Unwritable | Self::Unwritten => Code::MisConf,
+            Self::Other(message) => Code::of(message),
+            Self::Made(message) => Code::of(message),
+        }
+    }
+
     /// The error for a request whose name is in no table.
     #[must_use]
     pub fn unknown_command(args: &Args<'_>) -> Self {
@@ -161,6 +234,33 @@ impl fmt::Display for TextError<'_> {
                 write!(f, " requires {needs}")
             }
             other => fmt::Display::fmt(other, f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn the_code_is_the_first_word() {
+        for error in [
+            Error::Arity(super::super::none(), 1),
+            Error::AuthRequired,
+            Error::KeyTooLong,
+            Error::Syntax,
+            Error::NotInteger,
+            Error::NotFloat,
+            Error::WrongType,
+            Error::OutOfMemory,
+            Error::Unwritable,
+            Error::Unwritten,
+            Error::Other("NOPROTO unsupported protocol version"),
+            Error::Made("WRONGPASS no".into()),
+        ] {
+            let text = error.to_string();
+            assert_eq!(text.split(' ').next(), Some(error.code().name()), "{text}");
         }
     }
 }

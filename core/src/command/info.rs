@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::{Display, Write};
 
 use super::connection::REDIS_VERSION;
-use super::{options, persistence};
+use super::{Code, options, persistence};
 use crate::eviction::Eviction;
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::facts::Section;
@@ -104,6 +104,7 @@ impl Service {
             eviction: self.settings.eviction(),
             commands: self.commands_of(&counted.totals),
             slow: self.slow.lock().len(),
+            monitors: self.monitors.count(),
             counted,
             lags: self.store().lags(),
             census,
@@ -145,6 +146,8 @@ pub struct Report {
     commands: Vec<CommandStats>,
     /// Entries of the slow log.
     slow: usize,
+    /// Connections that monitor.
+    monitors: usize,
     /// How late expired keys were removed.
     lags: Histogram,
     /// From the host.
@@ -156,6 +159,15 @@ impl Report {
     #[must_use]
     pub fn commands(&self) -> &[CommandStats] {
         &self.commands
+    }
+
+    /// How many errors of each code were told, those of none left out.
+    pub fn errors(&self) -> impl Iterator<Item = (Code, u64)> {
+        let codes = &self.counted.totals.codes;
+        let counts = Code::ALL
+            .into_iter()
+            .map(|code| (code, codes.of(code as usize)));
+        counts.filter(|(_, count)| *count > 0)
     }
 
     /// The fields of a section: what the engine knows, then what the host told.
@@ -170,6 +182,7 @@ impl Report {
             Section::Replication => fields([("role", &"master"), ("connected_slaves", &0)]),
             Section::Cpu => Vec::new(),
             Section::Commandstats => self.command_stats(),
+            Section::Errorstats => self.error_stats(),
             Section::Latencystats => self.latency_stats(),
             Section::Cluster => fields([("cluster_enabled", &0)]),
             Section::Keyspace => self.keyspace(),
@@ -199,6 +212,7 @@ impl Report {
             ("connected_clients", &self.open),
             ("maxclients", &self.most),
             ("blocked_clients", &0),
+            ("connected_monitors", &self.monitors),
         ])
     }
 
@@ -254,16 +268,27 @@ impl Report {
     fn command_stats(&self) -> Fields {
         let line = |stats: &CommandStats| {
             let CommandStats {
-                calls, failures, ..
+                calls,
+                rejections,
+                failures,
+                ..
             } = stats;
             let usec = stats.total_micros();
             let mean = stats.nanos.mean() / 1000.0;
             let value = format!(
-                "calls={calls},usec={usec},usec_per_call={mean:.2},rejected_calls=0,failed_calls={failures}"
+                "calls={calls},usec={usec},usec_per_call={mean:.2},rejected_calls={rejections},failed_calls={failures}"
             );
             (format!("cmdstat_{}", stats.name()).into(), value)
         };
         self.commands.iter().map(line).collect()
+    }
+
+    fn error_stats(&self) -> Fields {
+        let line = |(code, count): (Code, u64)| {
+            let name = format!("errorstat_{}", code.name());
+            (name.into(), format!("count={count}"))
+        };
+        self.errors().map(line).collect()
     }
 
     fn latency_stats(&self) -> Fields {

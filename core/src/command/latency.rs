@@ -202,6 +202,7 @@ mod tests {
             CommandStats {
                 command: super::super::find(name),
                 calls: 10,
+                rejections: 0,
                 failures: 0,
                 nanos: histogram,
             }

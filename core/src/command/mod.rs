@@ -27,7 +27,7 @@ use crate::exec::{Args, Exec, Outcome};
 use crate::limits::MAX_KEY;
 use crate::store::{Item, Kind};
 
-pub use error::Error;
+pub use error::{Code, Error};
 pub use info::{Fields, Report};
 pub use subcommand::Subcommand;
 pub(crate) use table::{COUNT, none};

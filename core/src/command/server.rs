@@ -86,6 +86,16 @@ pub(super) fn flush(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
     Ok(Step::Done)
 }
 
+/// Redis answers nothing to who monitors already; here each request has its reply.
+pub(super) fn monitor(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
+    if exec.client.monitor.is_none() {
+        let (service, wire) = (exec.service, exec.wire());
+        exec.client.monitor = Some(service.monitors.join(wire, &service.settings));
+    }
+    exec.reply().ok();
+    Ok(Step::Done)
+}
+
 pub(super) fn time(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
     let now = exec.now.0;
     let mut reply = exec.reply();

@@ -115,6 +115,7 @@ const ON_CONNECTION: &[Row] = &[
     ("ping", -1, CONNECTION, Keys::NONE, connection::ping, "[message]", "Returns PONG, or the message"),
     ("echo", 2, CONNECTION, Keys::NONE, connection::echo, "message", "Returns the message"),
     ("quit", -1, OPEN, Keys::NONE, connection::quit, "", "Closes the connection"),
+    ("reset", 1, OPEN, Keys::NONE, connection::reset, "", "Makes the connection as it was at its start"),
     ("select", 2, CONNECTION, Keys::NONE, connection::select, "index", "Chooses a database; there is only 0"),
     ("client", -2, CONNECTION, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells or changes what is known of the connection"),
 ];
@@ -126,6 +127,7 @@ const SERVER: &[Row] = &[
     ("stats", 1, TELL, Keys::NONE, info::stats, "", "Returns the counters"),
     ("help", -1, CONNECTION, Keys::NONE, server::help, "[command]", "Lists the commands"),
     ("latency", -2, ADMIN, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells how long commands take"),
+    ("monitor", 1, ADMIN, Keys::NONE, server::monitor, "", "Shows each request that is executed from now on"),
     ("slowlog", -2, ADMIN, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells which calls were slow"),
     ("memory", -2, READ, Keys::NONE, subcommand::run, "subcommand [argument [argument ...]]", "Tells who holds how much memory"),
     ("hotkeys", -1, READ, Keys::NONE, hotkeys::hot_keys, "[COUNT count]", "Returns the keys that are asked for most"),
@@ -196,7 +198,8 @@ static NONE: Command = Command {
     name: "",
     number: COUNT as u8,
     arity: -1,
-    flags: Flags::NO_AUTH,
+    // MONITOR shows none either.
+    flags: Flags::NO_AUTH.and(Flags::ADMIN),
     keys: Keys::NONE,
     group: Group::Server,
     summary: "",

@@ -86,6 +86,7 @@ const OTHERS: &[Metric] = &[
     gauge(Section::Server, "uptime_in_seconds", "antcache_uptime_seconds", "Time since the start."),
     gauge(Section::Clients, "connected_clients", "antcache_connections", "Connections that are open."),
     gauge(Section::Clients, "maxclients", "antcache_connections_max", "Connections that may be open at once."),
+    gauge(Section::Clients, "connected_monitors", "antcache_monitors", "Connections that MONITOR shows requests to."),
     gauge(Section::Memory, "used_memory", "antcache_memory_used_bytes", "Memory in use: entries, buffers, the process at rest."),
     gauge(Section::Memory, "used_memory_dataset", "antcache_memory_dataset_bytes", "Memory of the entries and their index."),
     gauge(Section::Memory, "used_memory_clients", "antcache_memory_clients_bytes", "Memory of sessions and buffers."),

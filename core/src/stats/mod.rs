@@ -11,14 +11,14 @@ mod timing;
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::command;
+use crate::command::{self, Code};
 use crate::facts::Section;
 
 pub use hot::HotKey;
 pub(crate) use hot::HotKeys;
 pub use metric::{Kind, METRICS, Metric};
 pub use slow::SlowCall;
-pub(crate) use slow::{SlowLog, shown};
+pub(crate) use slow::{REDACTED, SlowLog, secret, shown};
 pub use timing::CommandStats;
 pub(crate) use timing::Timings;
 
@@ -85,54 +85,44 @@ impl Counter {
     }
 }
 
-/// A counter for each command, by [`Command::number`](crate::command::Command::number); the last is for what is none.
-#[derive(Debug)]
-pub struct ByCommand<T>([T; command::COUNT + 1]);
+/// A number for each of `N` kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Each<T, const N: usize>([T; N]);
 
-impl Default for ByCommand<Counter> {
+/// A number for each command, by [`Command::number`](crate::command::Command::number); the last is for what is none.
+pub type ByCommand<T> = Each<T, { command::COUNT + 1 }>;
+
+/// A number for each [`Code`] of an error, in the order of [`Code::ALL`].
+pub type ByCode<T> = Each<T, { Code::ALL.len() }>;
+
+impl<const N: usize> Default for Each<Counter, N> {
     fn default() -> Self {
-        Self([const { Counter(AtomicU64::new(0)) }; command::COUNT + 1])
+        Self([const { Counter(AtomicU64::new(0)) }; N])
     }
 }
 
-impl ByCommand<Counter> {
-    /// Counts one more of a command and returns how many there are now. Only the owner of the set may call this.
+impl<const N: usize> Each<Counter, N> {
+    /// Counts one more of a kind and returns how many there are now. Only the owner of the set may call this.
     #[inline]
     pub(crate) fn bump(&self, number: u8) -> u64 {
         self.0[usize::from(number)].bump(1)
     }
 }
 
-impl Default for ByCommand<u64> {
+impl<const N: usize> Default for Each<u64, N> {
     fn default() -> Self {
-        Self([0; command::COUNT + 1])
+        Self([0; N])
     }
 }
 
-impl Clone for ByCommand<u64> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl Copy for ByCommand<u64> {}
-
-impl PartialEq for ByCommand<u64> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for ByCommand<u64> {}
-
-impl ByCommand<u64> {
-    /// The count of one command.
+impl<const N: usize> Each<u64, N> {
+    /// The count of one kind.
     #[must_use]
     pub const fn of(&self, number: usize) -> u64 {
         self.0[number]
     }
 
-    fn add(&mut self, counters: &ByCommand<Counter>) {
+    fn add(&mut self, counters: &Each<Counter, N>) {
         for (sum, counter) in self.0.iter_mut().zip(&counters.0) {
             *sum = sum.wrapping_add(counter.value());
         }
@@ -155,20 +145,36 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub struct Counters {
             $($(#[doc = $doc])+ pub $name: Counter,)+
-            /// Calls of each command.
+            /// Requests of each command.
             pub calls: ByCommand<Counter>,
-            /// Those of them that were answered with an error.
+            /// Those of them that were refused before they ran.
+            pub rejections: ByCommand<Counter>,
+            /// Those of them that ran and were answered with an error.
             pub failures: ByCommand<Counter>,
+            /// Errors of each code.
+            pub codes: ByCode<Counter>,
+        }
+
+        impl Counters {
+            /// Counts an error that a client is told.
+            pub(crate) fn count_error(&self, code: Code) {
+                self.errors.add(1);
+                self.codes.bump(code as u8);
+            }
         }
 
         /// A sum of [`Counters`].
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Totals {
             $($(#[doc = $doc])+ pub $name: u64,)+
-            /// Calls of each command.
+            /// Requests of each command.
             pub calls: ByCommand<u64>,
-            /// Those of them that were answered with an error.
+            /// Those of them that were refused before they ran.
+            pub rejections: ByCommand<u64>,
+            /// Those of them that ran and were answered with an error.
             pub failures: ByCommand<u64>,
+            /// Errors of each code.
+            pub codes: ByCode<u64>,
         }
 
         /// What of [`Totals`] is one number.
@@ -186,7 +192,9 @@ macro_rules! counters {
             pub fn add(&mut self, counters: &Counters) {
                 $(self.$name = self.$name.wrapping_add(counters.$name.value());)+
                 self.calls.add(&counters.calls);
+                self.rejections.add(&counters.rejections);
                 self.failures.add(&counters.failures);
+                self.codes.add(&counters.codes);
             }
 
             /// What was counted since `earlier`, an older sum of the same counters.
@@ -195,7 +203,9 @@ macro_rules! counters {
                 Self {
                     $($name: self.$name.wrapping_sub(earlier.$name),)+
                     calls: self.calls.since(&earlier.calls),
+                    rejections: self.rejections.since(&earlier.rejections),
                     failures: self.failures.since(&earlier.failures),
+                    codes: self.codes.since(&earlier.codes),
                 }
             }
 
@@ -243,6 +253,8 @@ counters! {
     closed_idle: Antcache, "closed_idle", "closed_idle_total";
     /// Connections closed because they did not authenticate in time.
     closed_unauthenticated: Antcache, "closed_unauthenticated", "closed_unauthenticated_total";
+    /// Connections closed because they did not take what MONITOR shows in time.
+    closed_lagging: Antcache, "closed_lagging", "closed_lagging_total";
     /// Connections closed by a panic while serving them.
     closed_panicked: Antcache, "closed_panicked", "closed_panicked_total";
     /// Connections closed at once because the system had no thread for them.

@@ -72,7 +72,7 @@ pub(crate) fn shown(args: &Args<'_>) -> Vec<Vec<u8>> {
     };
     let mut words: Vec<Vec<u8>> = (0..kept)
         .map(|at| match args.get(at) {
-            _ if secret.contains(&at) => b"(redacted)".to_vec(),
+            _ if secret(at) => REDACTED.to_vec(),
             word if word.len() > BYTES => {
                 let more = format!("... ({} more bytes)", word.len() - BYTES);
                 [&word[..BYTES], more.as_bytes()].concat()
@@ -86,15 +86,22 @@ pub(crate) fn shown(args: &Args<'_>) -> Vec<Vec<u8>> {
     words
 }
 
-/// Which words may hold a password.
-fn secret(args: &Args<'_>) -> core::ops::Range<usize> {
-    let holds = |word: &str| (1..args.len()).any(|at| args.is(at, word));
-    if args.is(0, "AUTH") || args.is(0, "HELLO") && holds("AUTH") {
-        1..args.len()
-    } else if args.is(0, "CONFIG") && holds("requirepass") {
-        2..args.len()
-    } else {
-        0..0
+/// What is shown instead of a password.
+pub(crate) const REDACTED: &[u8] = b"(redacted)";
+
+/// Which words may hold a password, by their place.
+pub(crate) fn secret<'a>(args: &Args<'a>) -> impl Fn(usize) -> bool + use<'a> {
+    let args = *args;
+    let auth = args.is(0, "AUTH");
+    let hello = args.is(0, "HELLO");
+    let config = args.is(0, "CONFIG") && (1..args.len()).any(|at| args.is(at, "requirepass"));
+    // HELLO's option AUTH has two values.
+    let is_credential =
+        move |at: usize| (1..=2).any(|back| at > back && args.is(at - back, "AUTH"));
+    move |at| match at {
+        0 => false,
+        1 => auth,
+        _ => auth || config || hello && is_credential(at),
     }
 }
 
@@ -122,6 +129,8 @@ mod tests {
             "auth default hush",
             "HELLO 3 AUTH default hush SETNAME me",
             "hello 3 setname me auth default hush",
+            "hello 3 setname auth auth default hush",
+            "hello auth default hush",
             "CONFIG SET requirepass hush",
             "config set maxclients 7 RequirePass hush",
         ] {
@@ -132,6 +141,10 @@ mod tests {
             assert_eq!(shown.len(), line.split(' ').count());
         }
         assert_eq!(shown_line("GET hush"), [b"GET".to_vec(), b"hush".to_vec()]);
+        assert_eq!(
+            shown_line("HELLO 3 AUTH default hush SETNAME me").join(&b' '),
+            b"HELLO 3 AUTH (redacted) (redacted) SETNAME me"
+        );
     }
 
     #[test]

@@ -11,9 +11,11 @@ use crate::sync::Mutex;
 pub struct CommandStats {
     /// The command; `None` for requests that name none.
     pub command: Option<&'static Command>,
-    /// Calls.
+    /// Calls that ran.
     pub calls: u64,
-    /// Calls that were answered with an error.
+    /// Requests that were refused before they ran: wrong numbers of words, no password, no memory.
+    pub rejections: u64,
+    /// Calls that ran and were answered with an error.
     pub failures: u64,
     /// Durations of those calls that were timed, in nanoseconds: from the first look at the arguments to the whole
     /// reply in the connection's output. One that went over several turns includes the time between them.
@@ -94,6 +96,7 @@ mod tests {
         let stats = CommandStats {
             command: None,
             calls: 100,
+            rejections: 0,
             failures: 0,
             nanos,
         };

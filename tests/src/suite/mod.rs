@@ -7,6 +7,7 @@ pub mod abuse;
 pub mod connections;
 pub mod dialogue;
 pub mod load;
+pub mod monitor;
 pub mod races;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -62,6 +63,7 @@ macro_rules! suite {
                     shutdown_answers_what_was_received, shutdown_waits_for_the_reader;
                 load: a_client_that_takes_nothing_is_paused, a_client_that_takes_nothing_is_closed,
                     a_long_command_delays_nobody;
+                monitor: both_dialects, until_reset, many, a_slow_one_is_closed;
                 races: increments, pairs, winners, walks;
                 abuse: garbage, half_requests_for_ever, promises, negative_lengths, two_million_arguments,
                     a_million_arguments, an_open_quote, a_line_without_end;

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ant_cache_core::Millis;
+use ant_cache_core::facts::Section;
 use ant_cache_core::service::Options;
 use ant_cache_core::settings::Settings;
 use ant_cache_core::stats::Totals;
@@ -65,6 +66,14 @@ impl Server {
 
     pub(crate) fn totals(&self) -> Totals {
         self.host.service().totals()
+    }
+
+    /// A number of the pool as INFO and the metrics tell it.
+    pub(crate) fn told(&self, field: &str) -> u64 {
+        let report = self.host.service().report(self.host.clock().now());
+        let fields = report.section(Section::Antcache);
+        let found = fields.iter().find(|(name, _)| name == field);
+        found.expect("INFO tells it").1.parse().unwrap()
     }
 
     /// Waits until the server's own view is as it should be. What it reports changes a moment after what clients see.

@@ -14,34 +14,45 @@ pub(super) fn render(report: &Report) -> String {
     let mut text = String::with_capacity(16 << 10);
     about(&mut text, report);
     numbers(&mut text, report);
-    by_command(
-        &mut text,
-        "antcache_command_calls_total",
-        "counter",
-        "Calls by command.",
-    );
-    for stats in report.commands() {
-        let (name, calls) = (stats.name(), stats.calls);
-        line(
-            &mut text,
-            format_args!("antcache_command_calls_total{{command=\"{name}\"}} {calls}"),
-        );
+    let counters: [(_, _, fn(&CommandStats) -> u64); 3] = [
+        ("calls", "Calls by command.", |stats| stats.calls),
+        (
+            "rejections",
+            "Requests by command that were refused before they ran.",
+            |stats| stats.rejections,
+        ),
+        (
+            "failures",
+            "Calls by command that were answered with an error.",
+            |stats| stats.failures,
+        ),
+    ];
+    for (what, help, value) in counters {
+        let name = format!("antcache_command_{what}_total");
+        about_metric(&mut text, &name, "counter", help);
+        for stats in report.commands() {
+            let (command, value) = (stats.name(), value(stats));
+            line(
+                &mut text,
+                format_args!("{name}{{command=\"{command}\"}} {value}"),
+            );
+        }
     }
-    by_command(
+    about_metric(
         &mut text,
-        "antcache_command_failures_total",
+        "antcache_error_replies_total",
         "counter",
-        "Calls by command that were answered with an error.",
+        "Errors by their first word.",
     );
-    for stats in report.commands() {
-        let (name, failures) = (stats.name(), stats.failures);
+    for (code, count) in report.errors() {
+        let code = code.name();
         line(
             &mut text,
-            format_args!("antcache_command_failures_total{{command=\"{name}\"}} {failures}"),
+            format_args!("antcache_error_replies_total{{code=\"{code}\"}} {count}"),
         );
     }
     let architecture = fact(report, Section::Antcache, "architecture");
-    by_command(
+    about_metric(
         &mut text,
         "antcache_command_duration_seconds",
         "histogram",
@@ -58,7 +69,7 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{line}");
 }
 
-fn by_command(text: &mut String, name: &str, kind: &str, help: &str) {
+fn about_metric(text: &mut String, name: &str, kind: &str, help: &str) {
     line(text, format_args!("# HELP {name} {help}"));
     line(text, format_args!("# TYPE {name} {kind}"));
 }
@@ -88,7 +99,7 @@ fn about(text: &mut String, report: &Report) {
         ("os", Section::Server, "os"),
     ]
     .map(|(label, section, field)| format!("{label}=\"{}\"", fact(report, section, field)));
-    by_command(text, "antcache_info", "gauge", "The server: always 1.");
+    about_metric(text, "antcache_info", "gauge", "The server: always 1.");
     line(
         text,
         format_args!("antcache_info{{{}}} 1", labels.join(",")),
@@ -110,7 +121,7 @@ fn numbers(text: &mut String, report: &Report) {
                 continue;
             };
             let value = value / f64::from(metric.divisor);
-            by_command(text, metric.name, metric.kind.name(), metric.help);
+            about_metric(text, metric.name, metric.kind.name(), metric.help);
             line(text, format_args!("{} {value}", metric.name));
         }
     }
