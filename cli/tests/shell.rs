@@ -36,6 +36,7 @@ fn serve(mut stream: TcpStream) {
             let reply: &[u8] = match rest {
                 b"GET lines\n" => b"\"a\\nb\"\n",
                 b"PING\n" => b"PONG\n",
+                b"monitor\n" => b"OK\n1.5 [0 id=1] \"PING\"\nERROR monitor closed: too slow\n",
                 _ => b"ERROR unknown command\n",
             };
             stream.write_all(reply).unwrap();
@@ -51,6 +52,12 @@ fn serve(mut stream: TcpStream) {
                     &[format!("${}\r\n", text.len()).as_bytes(), text, b"\r\n"].concat(),
                 ),
                 [b"LIST"] => stream.write_all(b"*3\r\n$1\r\na\r\n$-1\r\n:7\r\n"),
+                [b"MONITOR"] => {
+                    let shown = stream
+                        .write_all(b"+OK\r\n+1.5 [0 id=1] \"PING\"\r\n+2.5 [0 id=1] \"PING\"\r\n");
+                    shown.unwrap();
+                    return;
+                }
                 [b"INFO"] => stream.write_all(b"$13\r\n# S\r\nuptime:1\r\n"),
                 _ => stream.write_all(b"-ERR unknown\r\n"),
             }
@@ -141,6 +148,27 @@ fn the_text_dialect() {
         1,
         "",
         "ERROR unknown command\n",
+    );
+}
+
+#[test]
+fn what_is_monitored_is_printed_to_its_end() {
+    let port = server();
+    let output = ask(port, &["MONITOR"]);
+    check(
+        &output,
+        2,
+        "OK\n1.5 [0 id=1] \"PING\"\n2.5 [0 id=1] \"PING\"\n",
+        &format!(
+            "ant-cache-cli cli: 127.0.0.1:{port}: MONITOR: the server closed the connection\n"
+        ),
+    );
+    let output = ask(port, &["--text", "monitor"]);
+    check(
+        &output,
+        1,
+        "OK\n1.5 [0 id=1] \"PING\"\n",
+        "ERROR monitor closed: too slow\n",
     );
 }
 

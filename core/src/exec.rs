@@ -11,7 +11,7 @@ use crate::protocol::{Dialect, Span};
 use crate::reply::{Reply, Wire};
 use crate::service::Service;
 use crate::session::{Budget, Client};
-use crate::stats::{self, Counters, SlowCall, Stopwatch};
+use crate::stats::{self, Counters, Event, SlowCall, Stopwatch};
 use crate::store::{Committed, Effect, Item, Key, Room, Search, Shard, Store};
 use crate::sync::Guard;
 use crate::{Millis, Output};
@@ -390,10 +390,19 @@ impl<'a> Exec<'a> {
         }
     }
 
-    /// Notes how long the command took, also in the slow log where that was long.
+    /// Notes how long the command took, also in the slow log and in the latency monitor where that was long.
     fn note_time(&self, args: &Args<'_>, nanos: u64) {
         let (service, micros) = (self.service, nanos / 1000);
         service.timings.record(self.command.number, nanos);
+        let (threshold, ms) = (service.settings.latency_threshold(), micros / 1000);
+        if threshold > 0 && ms >= threshold {
+            let event = if self.command.flags.has(Flags::FAST) {
+                Event::FastCommand
+            } else {
+                Event::Command
+            };
+            service.latencies.lock().note(event, self.now, ms);
+        }
         if micros < service.settings.slow() {
             return;
         }

@@ -15,7 +15,8 @@ use crate::monitor::{self, Monitors};
 use crate::session::{Budget, Session};
 use crate::settings::Settings;
 use crate::stats::{
-    CommandStats, Counters, HotKey, HotKeys, SlowCall, SlowLog, Stopwatch, Timings, Totals,
+    CommandStats, Counters, HotKey, HotKeys, Latencies, SlowCall, SlowLog, Stopwatch, Timings,
+    Totals,
 };
 use crate::store::{self, Census, Room, Search, Store};
 use crate::sync::Mutex;
@@ -88,6 +89,7 @@ pub struct Service {
     pub(crate) timings: Timings,
     pub(crate) slow: Mutex<SlowLog>,
     pub(crate) hot: Mutex<HotKeys>,
+    pub(crate) latencies: Mutex<Latencies>,
     pub(crate) monitors: Monitors,
     /// The statistics at the last CONFIG RESETSTAT.
     reset: Mutex<Statistics>,
@@ -146,6 +148,7 @@ impl Service {
             timings: Timings::default(),
             slow: Mutex::default(),
             hot: Mutex::default(),
+            latencies: Mutex::default(),
             reset: Mutex::default(),
             stopper: Mutex::default(),
             final_save: AtomicBool::new(false),

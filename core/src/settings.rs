@@ -21,6 +21,7 @@ pub struct Settings {
     eviction: AtomicU8,
     slow: AtomicU64,
     slow_calls: AtomicU64,
+    latency: AtomicU64,
     /// Why each call is looked at closely, a bit for each reason: all that the way of a request reads.
     closely: AtomicU8,
     /// Held while a setting changes that decides about a bit.
@@ -134,9 +135,23 @@ impl Settings {
         self.look(Self::TIMED, self.times_all());
     }
 
-    /// Whether a bound of the slow log has each call timed.
+    /// Milliseconds from which on a call is an event of the latency monitor; 0 for never.
+    #[must_use]
+    pub fn latency_threshold(&self) -> u64 {
+        self.latency.load(Relaxed)
+    }
+
+    /// Changes from how many milliseconds on a call is an event of the latency monitor; 0 for never. While it is not 0 each
+    /// call is timed.
+    pub fn set_latency_threshold(&self, ms: u64) {
+        let _deciding = self.deciding.lock();
+        self.latency.store(ms, Relaxed);
+        self.look(Self::TIMED, self.times_all());
+    }
+
+    /// Whether the slow log or the latency monitor has each call timed.
     pub(crate) fn times_all(&self) -> bool {
-        self.slow.load(Relaxed) < Self::SHORT
+        self.slow.load(Relaxed) < Self::SHORT || self.latency.load(Relaxed) > 0
     }
 
     /// Whether each call is to be looked at closely: timed, and shown to who monitors.
@@ -212,6 +227,7 @@ impl Default for Settings {
             eviction: AtomicU8::new(0),
             slow: AtomicU64::new(Self::SLOW),
             slow_calls: AtomicU64::new(Self::SLOW_CALLS),
+            latency: AtomicU64::new(0),
             closely: AtomicU8::new(0),
             deciding: Mutex::new(()),
         }

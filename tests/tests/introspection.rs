@@ -78,6 +78,12 @@ fn bad_questions_get_errors() {
         "SLOWLOG GET 1 2",
         "SLOWLOG",
         "SLOWLOG NOTHING",
+        "MONITOR all",
+        "RESET all",
+        "LATENCY LATEST x",
+        "LATENCY HISTORY",
+        "CONFIG SET latency-monitor-threshold -1",
+        "CONFIG SET latency-monitor-threshold soon",
         "LATENCY",
         "LATENCY DOCTOR x",
         "MEMORY USAGE",
@@ -138,9 +144,49 @@ fn durations_are_told_by_command() {
             .join("\n")
             .contains("cmdstat_get")
     );
-    ask(&mut peer, "LATENCY RESET");
+    ask(&mut peer, "CONFIG RESETSTAT");
     let left = ask(&mut peer, "LATENCY HISTOGRAM get");
     assert_eq!(left, ["{}"]);
+}
+
+#[test]
+fn calls_that_take_long_are_events() {
+    let mut peer = peer();
+    STEP.set(30_000_000);
+    ask(&mut peer, "GET key");
+    assert_eq!(ask(&mut peer, "LATENCY LATEST"), ["EMPTY"]);
+    ask(&mut peer, "CONFIG SET latency-monitor-threshold 20");
+    ask(&mut peer, "LATENCY RESET");
+    ask(&mut peer, "GET key");
+    STEP.set(90_000_000);
+    ask(&mut peer, "KEYS *");
+    peer.pass(2_000);
+    STEP.set(40_000_000);
+    ask(&mut peer, "KEYS *");
+    STEP.set(2_000);
+    let now = Peer::START.0 / 1000;
+    let later = now + 2;
+    assert_eq!(
+        ask(&mut peer, "LATENCY LATEST"),
+        [format!(
+            r#"[["command",{later},40,90],["fast-command",{now},30,30]]"#
+        )]
+    );
+    assert_eq!(
+        ask(&mut peer, "LATENCY HISTORY command"),
+        [format!("[[{now},90],[{later},40]]")]
+    );
+    assert_eq!(ask(&mut peer, "LATENCY HISTORY nothing"), ["EMPTY"]);
+    let doctor = ask(&mut peer, "LATENCY DOCTOR").join("\n");
+    for told in [
+        "event command took long in 2 seconds, 90 ms",
+        "latency-monitor-threshold is set",
+    ] {
+        assert!(doctor.contains(told), "{doctor}");
+    }
+    assert_eq!(ask(&mut peer, "LATENCY RESET fork command"), ["1"]);
+    assert_eq!(ask(&mut peer, "LATENCY RESET"), ["1"]);
+    assert_eq!(ask(&mut peer, "LATENCY RESET"), ["0"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, Helper};
 
 use super::session::Session;
-use super::{Printer, help, history, split};
+use super::{Failure, Printer, help, history, split};
 
 /// Lines of history that are kept.
 const HISTORY: usize = 1000;
@@ -94,14 +94,20 @@ fn act(
         b"quit" | b"exit" => return Ok(false),
         b"help" | b"?" => print!("{}", help::help(topic.as_deref())),
         b"clear" => editor.clear_screen()?,
-        _ => match session.ask(&args) {
-            Ok(reply) => {
+        _ => {
+            let asked = super::ask(&args, session, |name, reply| {
                 let mut stdout = io::stdout().lock();
-                stdout.write_all(&printer.for_people(name, &reply))?;
+                stdout.write_all(&printer.for_people(name, reply))?;
                 stdout.flush()?;
+                Ok(!reply.is_error())
+            });
+            match asked {
+                Ok(_) => {}
+                Err(Failure::Connection(error)) => println!("{error}"),
+                // The output is gone.
+                Err(_) => return Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
             }
-            Err(error) => println!("{error}"),
-        },
+        }
     }
     Ok(true)
 }

@@ -168,6 +168,24 @@ impl Args {
     }
 }
 
+/// Sends a command and prints its reply, or with MONITOR all that come; false if it is an error.
+fn ask(
+    command: &[Vec<u8>],
+    session: &mut Session,
+    mut print: impl FnMut(&[u8], &Reply) -> io::Result<bool>,
+) -> Result<bool, Failure> {
+    let name = &command[0];
+    if !name.eq_ignore_ascii_case(b"monitor") {
+        return Ok(print(name, &session.ask(command)?)?);
+    }
+    let mut printed = Ok(true);
+    session.watch(command, |reply| {
+        printed = print(name, reply);
+        matches!(printed, Ok(true))
+    })?;
+    Ok(printed?)
+}
+
 /// Sends one command as often as asked for.
 fn repeat(
     command: &[Vec<u8>],
@@ -179,7 +197,7 @@ fn repeat(
     let mut failed = false;
     let mut left = times;
     while left != 0 {
-        failed |= !printer.print(&command[0], &session.ask(command)?)?;
+        failed |= !ask(command, session, |name, reply| printer.print(name, reply))?;
         left -= i64::from(left > 0);
         if left != 0 && !interval.is_zero() {
             thread::sleep(interval);
@@ -201,7 +219,9 @@ fn piped(session: &mut Session, printer: &Printer) -> Result<(), Failure> {
         {
             None => {}
             Some(b"quit" | b"exit") => break,
-            Some(name) => failed |= !printer.print(name, &session.ask(&command)?)?,
+            Some(_) => {
+                failed |= !ask(&command, session, |name, reply| printer.print(name, reply))?;
+            }
         }
     }
     if failed { Err(Failure::Reply) } else { Ok(()) }

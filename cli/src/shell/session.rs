@@ -77,6 +77,18 @@ impl Session {
         }
     }
 
+    /// Sends a request and hands each reply to `take` until that returns false.
+    pub(super) fn watch(
+        &mut self,
+        args: &[Vec<u8>],
+        mut take: impl FnMut(&Reply) -> bool,
+    ) -> Result<(), ClientError> {
+        match self.link()? {
+            Link::Text(client) => client.watch(args, |line| take(&Reply::Text(line.to_vec()))),
+            Link::Resp(client) => client.watch(args, |value| take(&Reply::Value(value))),
+        }
+    }
+
     fn link(&mut self) -> Result<&mut Link, ClientError> {
         let link = match self.link.take().filter(Link::is_connected) {
             Some(link) => link,

@@ -50,7 +50,7 @@ enum Kind {
 }
 
 /// The parameters that do not depend on the host.
-fn parameters() -> [Parameter; 11] {
+fn parameters() -> [Parameter; 12] {
     const fn seconds(
         name: &'static str,
         get: fn(&Settings) -> u64,
@@ -114,6 +114,14 @@ fn parameters() -> [Parameter; 11] {
                 range: 0..=10_000,
                 get: Settings::slow_calls,
                 set: Settings::set_slow_calls,
+            },
+        },
+        Parameter {
+            name: "latency-monitor-threshold",
+            kind: Kind::Number {
+                range: 0..=i64::MAX as u64,
+                get: Settings::latency_threshold,
+                set: Settings::set_latency_threshold,
             },
         },
         fixed("save", ""),

@@ -10,13 +10,15 @@ use crate::Histogram;
 use crate::exec::{Args, Exec, Outcome, Step};
 use crate::facts::Section;
 use crate::settings::Settings;
-use crate::stats::CommandStats;
+use crate::stats::{CommandStats, Event};
 
 #[rustfmt::skip]
-pub(super) static LATENCY: [Subcommand; 4] = [
+pub(super) static LATENCY: [Subcommand; 6] = [
     Subcommand { name: "doctor", arity: 2, usage: "", summary: "Says what is slow, and what may be done about it", run: doctor },
     Subcommand { name: "histogram", arity: -2, usage: "[command [command ...]]", summary: "Returns how long commands took", run: histogram },
-    Subcommand { name: "reset", arity: 2, usage: "", summary: "Forgets how long commands took", run: reset },
+    Subcommand { name: "history", arity: 3, usage: "event", summary: "Returns when an event took long, and how long", run: history },
+    Subcommand { name: "latest", arity: 2, usage: "", summary: "Returns the events that took long: when last, how long then, how long at most", run: latest },
+    Subcommand { name: "reset", arity: -2, usage: "[event [event ...]]", summary: "Forgets events, all or those that are named", run: reset },
     subcommand::HELP,
 ];
 
@@ -70,16 +72,65 @@ fn bounds(nanos: &Histogram) -> Vec<(u64, u64)> {
     bounds
 }
 
-fn reset(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
-    exec.service.timings.clear();
-    exec.reply().ok();
+fn latest(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
+    let events = exec.service.latencies.lock().all();
+    let mut reply = exec.reply();
+    reply.array(events.len());
+    for (event, history) in events {
+        let latest = history
+            .latest()
+            .map_or([0; 2], |last| [last.second, last.ms]);
+        reply.array(4);
+        reply.bulk(event.name().as_bytes());
+        for number in latest.into_iter().chain([history.max()]) {
+            reply.integer(number as i64);
+        }
+    }
+    Ok(Step::Done)
+}
+
+fn history(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
+    let events = exec.service.latencies.lock().all();
+    let found = events
+        .into_iter()
+        .find(|(event, _)| args.is(2, event.name()));
+    let history = found.map(|(_, history)| history).unwrap_or_default();
+    let samples = history.samples();
+    exec.budget.spend(samples.len());
+    let mut reply = exec.reply();
+    reply.array(samples.len());
+    for sample in samples {
+        reply.array(2);
+        reply.integer(sample.second as i64);
+        reply.integer(sample.ms as i64);
+    }
+    Ok(Step::Done)
+}
+
+fn reset(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
+    options::few(args, 2)?;
+    let named =
+        |event: &Event| args.len() == 2 || (2..args.len()).any(|at| args.is(at, event.name()));
+    let mut latencies = exec.service.latencies.lock();
+    let events = Event::ALL.into_iter().filter(named);
+    let forgotten = events.filter(|&event| latencies.forget(event)).count();
+    drop(latencies);
+    exec.reply().integer(forgotten as i64);
     Ok(Step::Done)
 }
 
 fn doctor(exec: &mut Exec<'_>, _args: &Args<'_>) -> Outcome {
     let report = exec.service.report(exec.now);
     exec.budget.spend(500);
-    let hints = hints(&report, &exec.service.settings);
+    let mut hints = hints(&report, &exec.service.settings);
+    let events = exec.service.latencies.lock().all();
+    for (event, history) in &events {
+        let (name, seconds, max) = (event.name(), history.samples().len(), history.max());
+        hints.push(format!(
+            "- event {name} took long in {seconds} seconds, {max} ms at most: LATENCY HISTORY {name} tells when, SLOWLOG GET \
+             which calls."
+        ));
+    }
     let text = if hints.is_empty() {
         String::from("Nothing stands out.")
     } else {
@@ -144,7 +195,14 @@ fn hints(report: &Report, settings: &Settings) -> Vec<String> {
         hints.push(String::from("- keys are evicted: each write may have to make room; raise maxmemory where reads miss."));
     }
     if settings.times_all() {
-        hints.push(String::from("- slowlog-log-slower-than is below 1000: every call is timed, which costs each some 50 ns."));
+        let why = if settings.latency_threshold() > 0 {
+            "latency-monitor-threshold is set"
+        } else {
+            "slowlog-log-slower-than is below 1000"
+        };
+        hints.push(format!(
+            "- {why}: every call is timed, which costs each some 50 ns."
+        ));
     }
     hints
 }

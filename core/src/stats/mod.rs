@@ -5,6 +5,7 @@
 //! [`PERIOD`], and for each of those that may be long: see [`Exec`](crate::exec::Exec).
 
 mod hot;
+mod latency;
 mod metric;
 mod slow;
 mod timing;
@@ -16,6 +17,8 @@ use crate::facts::Section;
 
 pub use hot::HotKey;
 pub(crate) use hot::HotKeys;
+pub(crate) use latency::Latencies;
+pub use latency::{Event, History, Sample};
 pub use metric::{Kind, METRICS, Metric};
 pub use slow::SlowCall;
 pub(crate) use slow::{REDACTED, SlowLog, secret, shown};

@@ -153,6 +153,35 @@ impl Client {
         Ok(replies)
     }
 
+    /// Sends a request and hands each reply to `take` until that returns false. For MONITOR, which has a reply for each
+    /// request of others. The connection is closed afterwards.
+    ///
+    /// # Errors
+    /// As [`Client::command`], except for [`ErrorKind::Reply`]; the server's end of the connection is one.
+    pub fn watch<A: AsRef<[u8]>>(
+        &mut self,
+        args: &[A],
+        mut take: impl FnMut(Value) -> bool,
+    ) -> Result<(), ClientError> {
+        let watch = || {
+            let requests = Requests::encode(core::iter::once(args))?;
+            let Connection {
+                mut transport,
+                mut decoder,
+            } = self.connection.take().ok_or(ErrorKind::NotConnected)?;
+            transport.exchange(requests.bytes(), |mut bytes| {
+                while let Some(value) = decoder.decode(&mut bytes)? {
+                    if !take(value) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
+        };
+        let watched: Result<(), ErrorKind> = watch();
+        watched.map_err(|kind| self.error(args, kind))
+    }
+
     /// Has `give_up` asked whenever a signal interrupts a wait for the server; where it says true, the request fails
     /// with an [`ErrorKind::Io`] of the kind `Interrupted`, and the connection is closed. Without it waits go on.
     /// It holds for this connection, not for those that [`Client::reconnect`] makes.

@@ -100,6 +100,40 @@ impl TextClient {
         }
     }
 
+    /// Sends a request and hands each line to `take`, without its end, until that returns false. For MONITOR; see
+    /// [`Client::watch`](super::Client::watch).
+    ///
+    /// # Errors
+    /// As [`Client::watch`](super::Client::watch).
+    pub fn watch<A: AsRef<[u8]>>(
+        &mut self,
+        args: &[A],
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), ClientError> {
+        let name = args.first().map(AsRef::as_ref).unwrap_or_default();
+        let Some(mut transport) = self.transport.take() else {
+            return Err(self.error(name, ErrorKind::NotConnected));
+        };
+        let mut out = Vec::new();
+        encode_line(args, &mut out);
+        let (mut lines, mut buffer) = (LineScanner::default(), Vec::new());
+        let limit = self.options.limits.bytes;
+        let watched = transport.exchange(&out, |bytes| {
+            buffer.extend_from_slice(bytes);
+            while let Some((len, behind)) = lines.scan(&buffer) {
+                if !take(&buffer[..len]) {
+                    return Ok(true);
+                }
+                buffer.drain(..behind);
+            }
+            if buffer.len() > limit {
+                return Err(DecodeError::TooBig.into());
+            }
+            Ok(false)
+        });
+        watched.map_err(|kind| self.error(name, kind))
+    }
+
     fn error(&self, name: &[u8], kind: ErrorKind) -> ClientError {
         ClientError::new(&self.address, Some(name), kind)
     }
