@@ -154,7 +154,7 @@ fn calls_that_take_long_are_events() {
     let mut peer = peer();
     STEP.set(30_000_000);
     ask(&mut peer, "GET key");
-    assert_eq!(ask(&mut peer, "LATENCY LATEST"), ["EMPTY"]);
+    assert_eq!(ask(&mut peer, "LATENCY LATEST"), ["[]"]);
     ask(&mut peer, "CONFIG SET latency-monitor-threshold 20");
     ask(&mut peer, "LATENCY RESET");
     ask(&mut peer, "GET key");
@@ -176,7 +176,7 @@ fn calls_that_take_long_are_events() {
         ask(&mut peer, "LATENCY HISTORY command"),
         [format!("[[{now},90],[{later},40]]")]
     );
-    assert_eq!(ask(&mut peer, "LATENCY HISTORY nothing"), ["EMPTY"]);
+    assert_eq!(ask(&mut peer, "LATENCY HISTORY nothing"), ["[]"]);
     let doctor = ask(&mut peer, "LATENCY DOCTOR").join("\n");
     for told in [
         "event command took long in 2 seconds, 90 ms",

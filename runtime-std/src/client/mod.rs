@@ -163,7 +163,7 @@ impl Client {
         args: &[A],
         mut take: impl FnMut(Value) -> bool,
     ) -> Result<(), ClientError> {
-        let watch = || {
+        let mut watch = || {
             let requests = Requests::encode(core::iter::once(args))?;
             let Connection {
                 mut transport,

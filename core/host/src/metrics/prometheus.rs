@@ -9,12 +9,15 @@ use ant_cache_core::stats::{CommandStats, METRICS};
 /// The bounds of the histograms: powers of two in nanoseconds, from 256 ns to a second.
 const BOUNDS: std::ops::RangeInclusive<u32> = 8..=30;
 
+/// A number of a command.
+type Count = fn(&CommandStats) -> u64;
+
 /// All metrics. `info` is what never changes, as labels of one of them.
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::with_capacity(16 << 10);
     about(&mut text, report);
     numbers(&mut text, report);
-    let counters: [(_, _, fn(&CommandStats) -> u64); 3] = [
+    let counters: [(&str, &str, Count); 3] = [
         ("calls", "Calls by command.", |stats| stats.calls),
         (
             "rejections",
