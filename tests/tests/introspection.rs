@@ -169,12 +169,12 @@ fn calls_that_take_long_are_events() {
     assert_eq!(
         ask(&mut peer, "LATENCY LATEST"),
         [format!(
-            r#"[["command",{later},40,90],["fast-command",{now},30,30]]"#
+            "[[command {later} 40 90] [fast-command {now} 30 30]]"
         )]
     );
     assert_eq!(
         ask(&mut peer, "LATENCY HISTORY command"),
-        [format!("[[{now},90],[{later},40]]")]
+        [format!("[[{now} 90] [{later} 40]]")]
     );
     assert_eq!(ask(&mut peer, "LATENCY HISTORY nothing"), ["[]"]);
     let doctor = ask(&mut peer, "LATENCY DOCTOR").join("\n");
