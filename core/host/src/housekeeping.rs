@@ -24,6 +24,12 @@ const REST: Duration = Duration::from_millis(2);
 /// turn comes every few milliseconds: one tick in each would not keep up with 170,000 keys that end in a second.
 const STREAK: u32 = 5;
 
+/// Milliseconds of work without a rest after which what has ended is given back late...
+const BEHIND: u64 = 200;
+
+/// ... and then the ticks in a row, about four milliseconds: a full machine's next turn may be tens of them away.
+const HASTE: u32 = 40;
+
 /// Calls the service's tick when it is due.
 #[derive(Debug, Default)]
 pub struct Housekeeper(Alarm);
@@ -59,6 +65,8 @@ impl Housekeeper {
     pub fn run(&self, host: &Host) {
         let mut overhead = Overhead::default();
         let mut streak = 0;
+        // Since when there was more to do after each tick.
+        let mut busy = None;
         loop {
             // What is done after this tick has looked finds the housekeeper dozing, and nudges.
             self.0.doze_off();
@@ -74,13 +82,26 @@ impl Housekeeper {
                 if !self.0.pause(rest) {
                     return;
                 }
-                streak = if due.is_zero() { streak + 1 } else { 0 };
-                if streak == STREAK {
+                if due.is_zero() {
+                    streak += 1;
+                    let since = *busy.get_or_insert(now);
+                    let most = if now.since(since) < BEHIND {
+                        STREAK
+                    } else {
+                        HASTE
+                    };
+                    if streak >= most {
+                        streak = 0;
+                        std::thread::yield_now();
+                    }
+                } else {
                     streak = 0;
-                    std::thread::yield_now();
+                    busy = None;
                 }
                 continue;
             }
+            streak = 0;
+            busy = None;
             match self.0.sleep(due) {
                 Woken::Due => {}
                 Woken::Nudged if self.0.pause(Self::pace(host)) => {}

@@ -97,6 +97,8 @@ struct Survey {
     ended: Option<(Handle, Header, Millis)>,
     /// The first end among the others.
     next: Option<Millis>,
+    /// Entries that there are.
+    count: usize,
 }
 
 impl Timers {
@@ -262,6 +264,9 @@ impl Shard {
                 .freed
                 .extend(self.remove(self.hash_of(handle), handle, &header));
             self.expired += 1;
+            if survey.count == 1 {
+                return None;
+            }
         }
     }
 
@@ -269,8 +274,10 @@ impl Shard {
         let mut survey = Survey {
             ended: None,
             next: None,
+            count: 0,
         };
         for handle in self.index.candidates(of) {
+            survey.count += 1;
             let bytes = self.log.at(handle);
             let header = Header::read(bytes);
             match header.expires(bytes) {

@@ -163,6 +163,33 @@ pub(super) struct Index {
     notice: Notice,
 }
 
+/// What an index asks of the entries that its handles stand for.
+pub(super) trait Entries {
+    /// The hash of an entry's key.
+    fn hash(&self, handle: Handle) -> u64;
+
+    /// Asks for the memory that [`hash`](Self::hash) reads.
+    fn prefetch(&self, handle: Handle);
+}
+
+/// The handles of a table that is taken apart, with their hashes. Each entry is asked for some time before its turn:
+/// they lie anywhere, and waiting for one after the other was most of the work.
+fn take_apart(slots: HashTable<u32>, entries: &impl Entries) -> impl Iterator<Item = (u64, u32)> {
+    /// Entries asked for ahead: as many lines as a core waits for at a time.
+    const AHEAD: usize = 16;
+    let handles: Vec<_> = slots.into_iter().collect();
+    for &handle in handles.iter().take(AHEAD) {
+        entries.prefetch(Handle(handle));
+    }
+    (0..handles.len()).map(move |place| {
+        if let Some(&handle) = handles.get(place + AHEAD) {
+            entries.prefetch(Handle(handle));
+        }
+        let handle = handles[place];
+        (entries.hash(Handle(handle)), handle)
+    })
+}
+
 const fn directory_bits(hash: u64) -> usize {
     (hash >> DIRECTORY_SHIFT) as usize
 }
@@ -319,11 +346,11 @@ impl Index {
         *slot.expect("an entry is in the index") = new.0;
     }
 
-    /// Takes `old` out. `hash_of` gives the hash of any other handle in the index.
+    /// Takes `old` out.
     ///
     /// # Panics
     /// If `old` does not stand under `hash`.
-    pub(super) fn remove(&mut self, hash: u64, old: Handle, hash_of: impl Fn(Handle) -> u64) {
+    pub(super) fn remove(&mut self, hash: u64, old: Handle, entries: &impl Entries) {
         let number = self.number_of(hash);
         let slots = &mut self.table_mut(number).slots;
         let removed = match slots.find_entry(hash, |&handle| handle == old.0) {
@@ -334,23 +361,23 @@ impl Index {
         // Memory comes back once seven eighths are empty; half of what is given is left as room.
         if slots.num_buckets() > 64 && slots.len() < slots.num_buckets() / 8 {
             let wanted = slots.len() * 2;
-            self.rebuild(number, wanted, &hash_of);
+            self.rebuild(number, wanted, entries);
         }
         self.len -= 1;
     }
 
-    /// Adds a handle. `hash_of` gives the hash of any handle in the index.
-    pub(super) fn insert(&mut self, hash: u64, new: Handle, hash_of: impl Fn(Handle) -> u64) {
+    /// Adds a handle.
+    pub(super) fn insert(&mut self, hash: u64, new: Handle, entries: &impl Entries) {
         let mut number = self.number_of(hash);
         let slots = &self.table(number).slots;
         if slots.len() == slots.capacity() {
-            self.make_room(number, &hash_of);
+            self.make_room(number, entries);
             number = self.number_of(hash);
         }
         let table = self.table_mut(number);
         table
             .slots
-            .insert_unique(hash, new.0, |&handle| hash_of(Handle(handle)));
+            .insert_unique(hash, new.0, |&handle| entries.hash(Handle(handle)));
         if table.control == 0 {
             table.locate();
             self.publish();
@@ -360,26 +387,24 @@ impl Index {
 
     /// Rebuilds a table that has no slot left: at the same size where tombstones fill it, at twice the size, or as two.
     #[cold]
-    fn make_room(&mut self, number: usize, hash_of: &impl Fn(Handle) -> u64) {
+    fn make_room(&mut self, number: usize, entries: &impl Entries) {
         let slots = &self.table(number).slots;
         let (len, full) = (slots.len(), slots.num_buckets() / 8 * 7);
         // An eighth of the room at least must come back: rebuilding then costs what half a microsecond a change is. More
         // would double the tables of a shard that evicts, whose population is as constant as its memory.
         let wanted = if len <= full / 8 * 7 { full } else { full + 1 };
         if wanted > MAX_SLOTS / 8 * 7 && self.table(number).depth < MAX_DEPTH {
-            self.split(number, hash_of);
+            self.split(number, entries);
         } else {
-            self.rebuild(number, wanted.max(len + 1), hash_of);
+            self.rebuild(number, wanted.max(len + 1), entries);
         }
     }
 
-    fn rebuild(&mut self, number: usize, capacity: usize, hash_of: &impl Fn(Handle) -> u64) {
+    fn rebuild(&mut self, number: usize, capacity: usize, entries: &impl Entries) {
         let old = core::mem::take(&mut self.table_mut(number).slots);
         let mut new = HashTable::with_capacity(capacity);
-        for handle in old {
-            new.insert_unique(hash_of(Handle(handle)), handle, |&handle| {
-                hash_of(Handle(handle))
-            });
+        for (hash, handle) in take_apart(old, entries) {
+            new.insert_unique(hash, handle, |&handle| entries.hash(Handle(handle)));
         }
         let table = self.table_mut(number);
         *table = Table::new(new, table.depth);
@@ -388,7 +413,7 @@ impl Index {
     }
 
     /// Splits a table by one more bit of the hash, doubling the directory where it has no entry for that bit.
-    fn split(&mut self, number: usize, hash_of: &impl Fn(Handle) -> u64) {
+    fn split(&mut self, number: usize, entries: &impl Entries) {
         let bit = self.table(number).depth;
         if bit == self.depth {
             if self.depth == 0 {
@@ -404,10 +429,9 @@ impl Index {
             HashTable::with_capacity(room),
             HashTable::with_capacity(room),
         ];
-        for handle in old {
-            let hash = hash_of(Handle(handle));
+        for (hash, handle) in take_apart(old, entries) {
             let half = &mut halves[directory_bits(hash) >> bit & 1];
-            half.insert_unique(hash, handle, |&handle| hash_of(Handle(handle)));
+            half.insert_unique(hash, handle, |&handle| entries.hash(Handle(handle)));
         }
         let [low, high] = halves;
         let (mut low, mut high) = (Table::new(low, bit + 1), Table::new(high, bit + 1));
@@ -507,11 +531,22 @@ mod tests {
         u64::from(handle.0 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(handle.0) << 20
     }
 
+    /// Entries that are nothing but their hashes.
+    struct Hashes;
+
+    impl Entries for Hashes {
+        fn hash(&self, handle: Handle) -> u64 {
+            hash_of(handle)
+        }
+
+        fn prefetch(&self, _: Handle) {}
+    }
+
     fn filled(entries: u32) -> Index {
         let hints = (0..1).map(|_| Hint::default()).collect();
         let mut index = Index::new(Notice { hints, shard: 0 });
         for number in 0..entries {
-            index.insert(hash_of(Handle(number)), Handle(number), hash_of);
+            index.insert(hash_of(Handle(number)), Handle(number), &Hashes);
         }
         index.validate(hash_of);
         index

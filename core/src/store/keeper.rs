@@ -68,26 +68,43 @@ impl Store {
     /// Removes what has ended. False where the budget was spent first.
     fn expire(&self, progress: &mut Progress, now: Millis, budget: &mut Budget) -> bool {
         let mut harvest = Harvest::default();
-        let mut passed = 0;
-        while passed < self.shards() && !budget.is_spent() {
-            let shard = progress.shard;
-            // Their number is a power of two, and a division for each would cost more than all the rest of the search.
-            progress.shard = (shard + 1) & (self.shards() - 1);
-            passed += 1;
+        let mut next = self.next_due(progress, now);
+        while let Some(shard) = next
+            && !budget.is_spent()
+        {
+            // What the next visit reads first comes during this one.
+            next = self.next_due(progress, now);
+            if let Some(next) = next {
+                self.prefetch_shard(next);
+            }
+            // The search has come round to a shard that was visited since.
             if !self.agenda.is_due(shard, now) {
                 continue;
             }
-            passed = 0;
             self.lock(shard).expire_some(now, &mut harvest);
             let work = core::mem::take(&mut harvest.work);
             budget.spend(VISIT + work * ITEM + harvest.freed.len() * FREEING);
             harvest.freed.clear();
         }
+        if let Some(next) = next {
+            progress.shard = next;
+        }
         if harvest.lags.total() > 0 {
             self.journal.note_time();
             self.lags.lock().add(&harvest.lags);
         }
-        passed == self.shards()
+        next.is_none()
+    }
+
+    /// The next shard, from where housekeeping goes on, that wants to be looked at.
+    fn next_due(&self, progress: &mut Progress, now: Millis) -> Option<usize> {
+        // Their number is a power of two, and a division for each would cost more than all the rest of the search.
+        let place = |step| (progress.shard + step) & (self.shards() - 1);
+        let due = (0..self.shards())
+            .map(place)
+            .find(|&shard| self.agenda.is_due(shard, now))?;
+        progress.shard = (due + 1) & (self.shards() - 1);
+        Some(due)
     }
 
     /// Frees all that flushes have put aside.

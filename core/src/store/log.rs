@@ -39,6 +39,9 @@ const MIN_EXTENT: usize = 1 << 10;
 /// keys are. Less than a quarter of a full-sized extent is lost at its end.
 const MAX_SHARED: usize = EXTENT / 4 - entry::PADDING;
 
+/// Bytes ahead of the entry at hand that are asked for while an extent is read.
+const AHEAD: usize = 512;
+
 /// Where an entry is: number of the extent and offset in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Handle(pub(super) u32);
@@ -465,7 +468,13 @@ impl Log {
         closed.max_by_key(|&number| dead(number) * EXTENT / size(number))
     }
 
-    /// The live entries of an extent, with their headers.
+    /// Number of live entries of an extent.
+    pub(super) fn count(&self, number: u32) -> usize {
+        self.extents[number as usize].entries as usize
+    }
+
+    /// The live entries of an extent, with their headers. What comes next is asked for ahead: where an entry begins is
+    /// known only from the one before it.
     pub(super) fn entries(&self, number: u32) -> impl Iterator<Item = (Handle, Header)> + '_ {
         let (extent, bytes) = (&self.extents[number as usize], &self.bytes[number as usize]);
         let mut offset = 0;
@@ -476,6 +485,7 @@ impl Log {
             let header = Header::read(&bytes[offset..]);
             let handle = Handle::new(number, offset);
             offset += header.size();
+            prefetch(bytes.as_ptr().addr() + offset + AHEAD);
             Some((handle, header))
         })
         .filter(|(_, header)| !header.dead())

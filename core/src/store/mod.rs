@@ -251,6 +251,14 @@ impl Store {
         }
     }
 
+    /// Asks for all of a shard that does not lie elsewhere.
+    fn prefetch_shard(&self, index: usize) {
+        let shard = core::ptr::from_ref(&self.shards[index]).addr();
+        for line in (0..size_of::<Slot>()).step_by(64) {
+            prefetch(shard + line);
+        }
+    }
+
     /// What orders changes, and knows what of them is durable.
     #[must_use]
     pub const fn journal(&self) -> &Journal {

@@ -8,7 +8,7 @@ use super::account::Account;
 use super::blobs::Blobs;
 use super::entry::{self, Data, Header, Item, Kind, Stored};
 use super::expiry::Timers;
-use super::index::{Index, Notice};
+use super::index::{Entries, Index, Notice};
 use super::key::{Key, KeyHasher};
 use super::log::{Handle, Log, Position, Queue};
 use super::policy::Policy;
@@ -495,9 +495,8 @@ impl Shard {
         entry::write(to, kind, key.bytes(), value, expires);
         self.expiring += usize::from(expires.is_some());
         let Some((old, header)) = found else {
-            let (log, hasher) = (&self.log, &self.hasher);
             self.index
-                .insert(key.hash(), new, |handle| hash_at(log, hasher, handle));
+                .insert(key.hash(), new, &(&self.log, &*self.hasher));
             return None;
         };
         self.log.at_mut(new)[0] = header.reads();
@@ -513,9 +512,7 @@ impl Shard {
 
     pub(super) fn remove(&mut self, hash: u64, handle: Handle, header: &Header) -> Option<Blob> {
         let blob = header.blob(self.log.at(handle));
-        let (log, hasher) = (&self.log, &self.hasher);
-        self.index
-            .remove(hash, handle, |handle| hash_at(log, hasher, handle));
+        self.index.remove(hash, handle, &(&self.log, &*self.hasher));
         self.log.kill(handle, header.size());
         self.forget_end(header);
         blob.map(|number| self.blobs.remove(number))
@@ -531,7 +528,7 @@ impl Shard {
 
     /// The hash of an entry's key.
     pub(super) fn hash_of(&self, handle: Handle) -> u64 {
-        hash_at(&self.log, &self.hasher, handle)
+        (&self.log, &*self.hasher).hash(handle)
     }
 
     fn expire(&mut self, key: &Key<'_>, handle: Handle, header: &Header, expires: Option<Millis>) {
@@ -609,7 +606,8 @@ impl Shard {
             self.index.prefetch(hash);
             (old, header, hash)
         };
-        let live: Vec<_> = self.log.entries(number).map(ask).collect();
+        let mut live = Vec::with_capacity(self.log.count(number));
+        live.extend(self.log.entries(number).map(ask));
         for (old, header, hash) in live {
             let queue = self.log.queue_of(old);
             if self.relocate(old, &header, hash, queue).is_none() {
@@ -705,7 +703,7 @@ impl Shard {
     /// Checks index, log and large values against each other: every live entry is found by its key, every sum is that
     /// of the entries, every large value belongs to one of them.
     pub(super) fn validate(&self) {
-        let hash_of = |handle| hash_at(&self.log, &self.hasher, handle);
+        let hash_of = |handle| self.hash_of(handle);
         self.log.validate();
         self.index.validate(hash_of);
         let (mut entries, mut ends, mut blobs) = (0, Vec::new(), Vec::new());
@@ -756,7 +754,14 @@ impl Shard {
     }
 }
 
-fn hash_at(log: &Log, hasher: &KeyHasher, handle: Handle) -> u64 {
-    let bytes = log.at(handle);
-    hasher.hash(Header::read(bytes).key(bytes))
+impl Entries for (&Log, &KeyHasher) {
+    fn hash(&self, handle: Handle) -> u64 {
+        let (log, hasher) = self;
+        let bytes = log.at(handle);
+        hasher.hash(Header::read(bytes).key(bytes))
+    }
+
+    fn prefetch(&self, handle: Handle) {
+        self.0.prefetch(handle);
+    }
 }

@@ -6,8 +6,8 @@
 //! the rest anew. An entry needs one item at or before its end; how that is kept up is the caller's part.
 //!
 //! Time is divided into ticks of 256 ms and windows of 64 ticks. Items of the present window lie in runs, sorted by
-//! their ticks. Items of later windows lie unsorted in bags: one window wide while less than four windows ahead, four
-//! wide while less than sixteen ahead, and so on. A bag of one window is sorted into a run at its time. A wider one
+//! their ticks. Items of later windows lie unsorted in bags: one window wide while less than eight windows ahead (two
+//! minutes), four wide while less than 32 ahead, and so on. A bag of one window is sorted into a run at its time. A wider one
 //! comes up item by item, to be filed anew: by a factor of four a step, so that few bags are ever part full, and one
 //! second look-up in the life of an entry that lasts minutes is all it costs.
 //!
@@ -166,10 +166,10 @@ impl Wheel {
             self.push_late(tick, remnant);
             return;
         }
-        // One window wide below a distance of 4, four below 16, sixteen below 64: never less than its width ahead, so
+        // One window wide below a distance of 8, four below 32, sixteen below 128: never less than its width ahead, so
         // that it begins in the future.
-        let distance = window.saturating_sub(present).max(1);
-        let width = 1 << (distance.ilog2() / 2 * 2);
+        let distance = window.saturating_sub(present).max(2);
+        let width = 1 << ((distance.ilog2() - 1) / 2 * 2);
         let start = window & !(width - 1);
         self.next = self.next.min(start << WINDOW_BITS);
         self.push_far((start, width > 1), item(tick, remnant));
