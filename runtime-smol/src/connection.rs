@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use ant_cache_host::Workbench;
 use ant_cache_host::lane::Token;
 use ant_cache_host::pool::{Connection, Pool};
+use ant_cache_host::{Begin, Workbench};
 
 use crate::tasks::{Kit, Start, Tasks};
 
@@ -18,30 +18,28 @@ pub struct Serving {
     pool: Arc<Pool<Tasks>>,
     lane: usize,
     token: Token,
-    /// `None` once it has left the lane.
-    connection: Option<Box<Connection>>,
+    /// Until it has left the lane.
+    here: bool,
 }
 
 impl Serving {
-    pub(crate) const fn new(
-        pool: Arc<Pool<Tasks>>,
-        lane: usize,
-        token: Token,
-        connection: Box<Connection>,
-    ) -> Self {
+    pub(crate) const fn new(pool: Arc<Pool<Tasks>>, lane: usize, token: Token) -> Self {
         Self {
             pool,
             lane,
             token,
-            connection: Some(connection),
+            here: true,
         }
     }
 
-    /// One turn, without any lock. False means that the connection is to be closed.
-    fn turn(&mut self, mut kit: Kit, readable: bool, cx: &Context<'_>) -> bool {
-        let Some(connection) = &mut self.connection else {
-            return false;
-        };
+    /// One turn, without any lock. False means that the connection is to be forgotten: it was closed.
+    fn turn(
+        &self,
+        mut connection: Box<Connection>,
+        begin: Begin,
+        mut kit: Kit,
+        cx: &Context<'_>,
+    ) -> bool {
         let (lane, host) = (self.pool.lane(self.lane), self.pool.host());
         lane.begin_turn();
         let mut bench = Workbench {
@@ -50,13 +48,20 @@ impl Serving {
             buffers: &mut kit.buffers,
         };
         let clock = || host.clock().now();
-        let turned = bench.turn(&mut connection.link, &connection.stream, readable, clock);
+        let Connection { link, stream, .. } = &mut *connection;
+        let turned = bench.go_on(link, stream, begin, clock);
         kit.buffers.settle(host.service().ledger());
-        let Some(turned) = turned else {
-            lane.places().put_away(kit);
+        let finished = {
+            let mut tasks = lane.places();
+            tasks.put_away(kit);
+            match turned {
+                Some(turned) => tasks.finish(self.token, connection, turned, cx.waker()),
+                None => Err(connection),
+            }
+        };
+        let Ok(after) = finished else {
             return false;
         };
-        let after = lane.places().finish(self.token, turned, kit, cx.waker());
         if after.again {
             // To the end of the queue: everyone else who is due comes first.
             cx.waker().wake_by_ref();
@@ -82,14 +87,18 @@ impl Future for Serving {
         };
         match start {
             Start::Nothing => return Poll::Pending,
-            Start::Turn { readable, kit } => {
-                if this.turn(kit, readable, cx) {
+            Start::Turn {
+                connection,
+                begin,
+                kit,
+            } => {
+                if this.turn(connection, begin, kit, cx) {
                     return Poll::Pending;
                 }
             }
-            Start::Move(to) => {
-                let left = lane.places().remove(this.token);
-                if let (Some(connection), Some(_)) = (this.connection.take(), left) {
+            Start::Move(connection, to) => {
+                if lane.places().remove(this.token).is_some() {
+                    this.here = false;
                     // It can only fail where the socket is not watched, which is what is wanted.
                     let _ = lane.poller().remove(&connection.stream);
                     this.pool.transfer(this.lane, to, vec![connection]);
@@ -104,14 +113,13 @@ impl Future for Serving {
 
 impl Serving {
     fn close(&mut self) {
-        let Some(connection) = self.connection.take() else {
+        if !std::mem::take(&mut self.here) {
             return;
-        };
+        }
         let lane = self.pool.lane(self.lane);
-        let ring = {
+        let (connection, ring) = {
             let mut tasks = lane.places();
-            tasks.remove(self.token);
-            tasks.is_ending()
+            (tasks.remove(self.token), tasks.is_ending())
         };
         drop(connection);
         self.pool.left(self.lane);

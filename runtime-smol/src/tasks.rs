@@ -1,5 +1,6 @@
-//! The connections of one lane: what is known of each while its task sleeps, and who runs the tasks.
+//! The connections of one lane between the turns of their tasks, and who runs the tasks.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::Shutdown as Direction;
 use std::sync::Arc;
@@ -11,17 +12,21 @@ use ant_cache_core::stats::Counters;
 use ant_cache_host::lane::{Due, Interest, Slots, Timers, Token, select};
 use ant_cache_host::poller::{Events, Poller};
 use ant_cache_host::pool::{Connection, Over, Places, Pool, Term};
-use ant_cache_host::{Buffers, Host, Stream, Turned};
+use ant_cache_host::{Begin, Buffers, Host, Stream, Turned, Workbench};
 use async_executor::Executor;
 
 use crate::Serving;
 
-/// What is known of a connection besides its task.
+/// A connection, and what is known of its task.
 #[derive(Debug)]
 struct Entry {
+    /// `None` while it is opened, or in its turn.
+    connection: Option<Box<Connection>>,
     /// So that a connection in its turn can be ended.
     stream: Arc<Stream>,
     interest: Interest,
+    /// What its turn begins with, where the leader has looked already.
+    begin: Option<Begin>,
     due: Due,
     phase: Phase,
     /// `None` before its task was polled for the first time.
@@ -39,8 +44,21 @@ enum Phase {
     Asleep,
     /// It was woken, or is new: its turn comes.
     Awake,
+    /// As before, and the leader is opening the connection.
+    Opening {
+        /// Whether the task was polled meanwhile, and is to be woken again.
+        polled: bool,
+    },
     /// It is in its turn, and will look what happened meanwhile.
     Turn,
+}
+
+/// A connection that the leader opens.
+#[derive(Debug)]
+struct Opening {
+    token: Token,
+    connection: Box<Connection>,
+    begin: Begin,
 }
 
 impl Entry {
@@ -62,9 +80,13 @@ pub(crate) enum Start {
     /// To sleep on: nothing has happened.
     Nothing,
     /// A turn.
-    Turn { readable: bool, kit: Kit },
+    Turn {
+        connection: Box<Connection>,
+        begin: Begin,
+        kit: Kit,
+    },
     /// To go to this lane.
-    Move(usize),
+    Move(Box<Connection>, usize),
     /// To close: the connection is over, and it wants nothing that would find out.
     Close,
 }
@@ -92,6 +114,8 @@ pub(crate) struct Tasks {
     entries: Slots<Entry>,
     /// How many are [`Phase::Awake`].
     awake: usize,
+    /// Those that became so, in about the order in which the leader's executor has their tasks.
+    queue: VecDeque<Token>,
     timers: Timers,
     /// Those that nobody works with.
     kits: Vec<Kit>,
@@ -126,6 +150,7 @@ impl Tasks {
         Self {
             entries: Slots::new(),
             awake: 0,
+            queue: VecDeque::new(),
             timers: Timers::new(),
             kits: Vec::new(),
             born: Vec::new(),
@@ -150,12 +175,71 @@ impl Tasks {
             && entry.phase == Phase::Asleep
         {
             entry.phase = Phase::Awake;
-            self.awake += 1;
             if let Some(waker) = &entry.waker {
                 // It only queues the task: no code of its own runs here.
                 waker.wake_by_ref();
             }
+            self.note_awake(token);
         }
+    }
+
+    fn note_awake(&mut self, token: Token) {
+        self.awake += 1;
+        if matches!(self.runner, Runner::Leader(_)) {
+            self.queue.push_back(token);
+        }
+    }
+
+    /// Takes up to `most` connections that are due to be opened together.
+    fn begin_opening(&mut self, most: usize) -> Vec<Opening> {
+        let mut batch = Vec::new();
+        while batch.len() < most
+            && let Some(token) = self.queue.pop_front()
+        {
+            let Some(entry) = self.entries.get_mut(token) else {
+                continue;
+            };
+            if entry.phase != Phase::Awake || entry.begin.is_some() || entry.moves.is_some() {
+                continue;
+            }
+            let Some(connection) = entry.connection.take() else {
+                continue;
+            };
+            entry.phase = Phase::Opening { polled: false };
+            self.awake -= 1;
+            batch.push(Opening {
+                token,
+                connection,
+                begin: Begin::of(&mut entry.interest),
+            });
+        }
+        batch
+    }
+
+    /// Takes back what was opened; their tasks are awake again. Connections whose tasks have ended meanwhile are returned.
+    fn end_opening(&mut self, batch: Vec<Opening>) -> Vec<Opening> {
+        let mut ended = Vec::new();
+        for opening in batch {
+            let Some(entry) = self.entries.get_mut(opening.token) else {
+                ended.push(opening);
+                continue;
+            };
+            if let (Phase::Opening { polled: true }, Some(waker)) = (entry.phase, &entry.waker) {
+                waker.wake_by_ref();
+            }
+            entry.phase = Phase::Awake;
+            entry.connection = Some(opening.connection);
+            entry.begin = Some(opening.begin);
+            self.awake += 1;
+        }
+        ended
+    }
+
+    fn kit(&mut self, host: &Host) -> Kit {
+        self.kits.pop().unwrap_or_else(|| Kit {
+            stats: host.service().counters(),
+            buffers: Buffers::new(),
+        })
     }
 
     /// Wakes those whose deadline has come.
@@ -179,23 +263,27 @@ impl Tasks {
         if entry.phase != Phase::Awake {
             // An executor may poll whenever it likes.
             keep(&mut entry.waker, waker);
+            if let Phase::Opening { polled } = &mut entry.phase {
+                *polled = true;
+            }
             return Start::Nothing;
         }
         entry.phase = Phase::Turn;
         self.awake -= 1;
-        if entry.interest.is_gone() {
+        let Some(connection) = entry.connection.take() else {
             return Start::Close;
-        }
+        };
         if let Some(to) = entry.moves {
-            return Start::Move(to);
+            return Start::Move(connection, to);
         }
         entry.turns = entry.turns.saturating_add(1);
-        let readable = entry.interest.begin();
-        let kit = self.kits.pop().unwrap_or_else(|| Kit {
-            stats: host.service().counters(),
-            buffers: Buffers::new(),
-        });
-        Start::Turn { readable, kit }
+        let begin = entry.begin.take();
+        let begin = begin.unwrap_or_else(|| Begin::of(&mut entry.interest));
+        Start::Turn {
+            connection,
+            begin,
+            kit: self.kit(host),
+        }
     }
 
     /// Takes back what the turn of a connection that closes was worked with.
@@ -203,22 +291,21 @@ impl Tasks {
         self.kits.push(kit);
     }
 
-    /// Notes what the task of `token` wants after its turn.
+    /// Takes a connection back after its turn, and notes what it wants.
+    ///
+    /// # Errors
+    /// The lane was given up meanwhile: the connection is given back, to be closed.
     pub(crate) fn finish(
         &mut self,
         token: Token,
+        connection: Box<Connection>,
         turned: Turned,
-        kit: Kit,
         waker: &Waker,
-    ) -> After {
-        self.put_away(kit);
+    ) -> Result<After, Box<Connection>> {
         let Some(entry) = self.entries.get_mut(token) else {
-            // The lane was given up meanwhile: the next poll closes it.
-            return After {
-                again: true,
-                ring: false,
-            };
+            return Err(connection);
         };
+        entry.connection = Some(connection);
         entry.interest.want(turned);
         keep(&mut entry.waker, waker);
         let before = self.timers.next();
@@ -229,19 +316,21 @@ impl Tasks {
         };
         let again = entry.is_due();
         entry.phase = if again { Phase::Awake } else { Phase::Asleep };
-        self.awake += usize::from(again);
-        After {
+        if again {
+            self.note_awake(token);
+        }
+        Ok(After {
             again,
             // A leader that runs the tasks looks at the deadlines before it waits.
             ring: sooner && matches!(self.runner, Runner::Others(_)),
-        }
+        })
     }
 
-    /// Forgets a connection.
-    pub(crate) fn remove(&mut self, token: Token) -> Option<Arc<Stream>> {
+    /// Forgets a connection, and returns it where it is here. `None` where it is not known.
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Option<Box<Connection>>> {
         let entry = self.entries.remove(token)?;
         self.awake -= usize::from(entry.phase == Phase::Awake);
-        Some(entry.stream)
+        Some(entry.connection)
     }
 }
 
@@ -296,15 +385,20 @@ impl Places for Tasks {
             executor.spawn(serving).detach();
         }
         // A turn for each, then the poller is asked again: who is due once more waits for those who are new.
-        for _ in 0..awake {
-            if !executor.try_tick() {
-                break;
+        let mut left = awake;
+        while left > 0 {
+            let turns = open(term, left)?;
+            for _ in 0..turns {
+                if !executor.try_tick() {
+                    return Ok(());
+                }
+                if !term.leads() {
+                    // The new leader may wait already, and must see what the last task wants.
+                    term.lane.post([]);
+                    return Err(Over::Deposed);
+                }
             }
-            if !term.leads() {
-                // The new leader may wait already, and must see what the last task wants.
-                term.lane.post([]);
-                return Err(Over::Deposed);
-            }
+            left -= turns;
         }
         Ok(())
     }
@@ -320,7 +414,9 @@ impl Places for Tasks {
         }
         let stream = Arc::clone(&connection.stream);
         let token = self.entries.insert(Entry {
-            stream: Arc::clone(&stream),
+            connection: None,
+            begin: None,
+            stream,
             interest: Interest::new(),
             due: Due::default(),
             phase: Phase::Awake,
@@ -329,14 +425,20 @@ impl Places for Tasks {
             turns: 0,
         });
         connection.settle(lane, token);
-        if let Err(error) = pool.lane(lane).poller().add(&stream, token.to_bits()) {
+        let added = pool
+            .lane(lane)
+            .poller()
+            .add(&connection.stream, token.to_bits());
+        if let Err(error) = added {
             tracing::warn!(%error, "a connection cannot be watched and is closed");
             self.entries.remove(token);
             return Some(connection);
         }
-        self.awake += 1;
-        self.born
-            .push(Serving::new(Arc::clone(pool), lane, token, connection));
+        if let Some(entry) = self.entries.get_mut(token) {
+            entry.connection = Some(connection);
+        }
+        self.note_awake(token);
+        self.born.push(Serving::new(Arc::clone(pool), lane, token));
         None
     }
 
@@ -389,4 +491,51 @@ impl Places for Tasks {
     fn clear(&mut self) -> Self {
         std::mem::replace(self, Self::new())
     }
+}
+
+/// Most connections that are opened together. Each has an input buffer of its own meanwhile.
+const OPENED: usize = 16;
+
+/// Has those who have their turns next receive: while one does, the memory that the requests of the others need is on its
+/// way. Returns how many turns come before the next time, `left` at most.
+fn open(term: &mut Term<'_, Tasks>, left: usize) -> Result<usize, Over> {
+    let (lane, host) = (term.lane, term.pool.host());
+    let (mut batch, mut kit) = {
+        let mut tasks = term.held()?;
+        let most = if left > 1 { left.min(OPENED) } else { 0 };
+        let batch = tasks.begin_opening(most);
+        if batch.len() < 2 {
+            tasks.end_opening(batch);
+            return Ok(1);
+        }
+        (batch, tasks.kit(host))
+    };
+    lane.begin_turn();
+    let mut bench = Workbench {
+        host,
+        stats: &kit.stats,
+        buffers: &mut kit.buffers,
+    };
+    for opening in &mut batch {
+        let Connection { link, stream, .. } = &mut *opening.connection;
+        if !bench.open(link, stream, &mut opening.begin) {
+            break;
+        }
+    }
+    for opening in &batch {
+        opening.connection.link.prefetch();
+    }
+    let turns = batch.len();
+    let ended = {
+        let mut tasks = lane.places();
+        tasks.put_away(kit);
+        tasks.end_opening(batch)
+    };
+    drop(ended);
+    if !term.leads() {
+        // The new leader may wait already, and must see who is awake.
+        lane.post([]);
+        return Err(Over::Deposed);
+    }
+    Ok(turns)
 }

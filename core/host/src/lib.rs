@@ -49,4 +49,4 @@ pub use patience::timespec;
 pub use runtime::{Runtime, STACK};
 pub use shutdown::Shutdown;
 pub use stream::{Ready, Stream, Wire};
-pub use turn::{Opened, Turned, Workbench};
+pub use turn::{Begin, Turned, Workbench};

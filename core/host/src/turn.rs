@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ant_cache_core::stats::Counters;
 use ant_cache_core::{Budget, Cause, Millis, Turn};
 
+use crate::lane::Interest;
 use crate::{Buffers, Ending, Host, Link, Next, Received, Stream, Wire};
 
 /// What a turn works with besides the connection.
@@ -29,13 +30,32 @@ pub struct Turned {
     pub more: bool,
 }
 
-/// What opening a connection led to.
-#[derive(Clone, Copy, Debug)]
-pub struct Opened {
-    /// Whether there may be more to receive than was received.
-    pub more: bool,
-    /// What [`Link::prepare`] says.
-    pub prepared: bool,
+/// What a turn begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// To receive.
+    Receive,
+    /// To work and to send.
+    Work {
+        /// Whether there may be more to receive than was received.
+        more: bool,
+    },
+    /// To close the connection: it is gone, and wants nothing that would find out, or it broke.
+    Close,
+}
+
+impl Begin {
+    /// What the turn of a connection that is due begins with.
+    #[inline]
+    pub fn of(interest: &mut Interest) -> Self {
+        if interest.is_gone() {
+            Self::Close
+        } else if interest.begin() {
+            Self::Receive
+        } else {
+            Self::Work { more: false }
+        }
+    }
 }
 
 impl Workbench<'_> {
@@ -62,16 +82,36 @@ impl Workbench<'_> {
         None
     }
 
-    /// Receives and [prepares](Link::prepare) for a turn that comes soon, and need not receive then. `None` as
-    /// [`turn`](Self::turn) does.
-    pub fn open(&mut self, link: &mut Link, stream: &Stream) -> Option<Opened> {
-        self.guard(stream, |bench| {
+    /// Receives, where that is what the turn begins with, and [prepares](Link::prepare): one of several connections that
+    /// have their turns soon. False where no more of them are to be opened: where clients send many requests at once,
+    /// the turns of the others receive by themselves.
+    pub fn open(&mut self, link: &mut Link, stream: &Stream, begin: &mut Begin) -> bool {
+        if *begin != Begin::Receive {
+            return true;
+        }
+        let opened = self.guard(stream, |bench| {
             let received = link.receive(&mut stream.ready(), bench.buffers)?;
-            Ok(Opened {
-                more: received == Received::Part,
-                prepared: link.prepare(),
-            })
-        })
+            Ok((received == Received::Part, link.prepare()))
+        });
+        *begin = opened.map_or(Begin::Close, |(more, _)| Begin::Work { more });
+        opened.is_none_or(|(_, prepared)| prepared)
+    }
+
+    /// The turn of a connection that may have been [opened](Self::open). `None` as [`turn`](Self::turn) does.
+    pub fn go_on(
+        &mut self,
+        link: &mut Link,
+        stream: &Stream,
+        begin: Begin,
+        now: impl FnOnce() -> Millis,
+    ) -> Option<Turned> {
+        let more = match begin {
+            Begin::Receive => return self.turn(link, stream, true, now),
+            Begin::Work { more } => more,
+            Begin::Close => return None,
+        };
+        let turned = self.turn(link, stream, false, now)?;
+        Some(Turned { more, ..turned })
     }
 
     /// Does something for a connection; `None` where that broke, or panicked.

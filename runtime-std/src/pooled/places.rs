@@ -13,7 +13,7 @@ use ant_cache_core::Millis;
 use ant_cache_host::lane::{Due, Interest, Slots, Timers, Token, select};
 use ant_cache_host::poller::{Event, Events, Poller};
 use ant_cache_host::pool::{self, Connection, Mail, Over, Pool, Term};
-use ant_cache_host::{Next, Opened, Stream, Turned, Workbench};
+use ant_cache_host::{Begin, Next, Stream, Turned, Workbench};
 
 /// A connection whose turn a deposed leader has finished, and what it wants now.
 #[derive(Debug)]
@@ -39,17 +39,10 @@ impl Place {
     fn take(&mut self, token: Token) -> Option<Taken> {
         let connection = self.connection.take()?;
         self.turns = self.turns.saturating_add(1);
-        let step = if self.interest.is_gone() {
-            Step::Close
-        } else if self.interest.begin() {
-            Step::Receive
-        } else {
-            Step::Pump { more: false }
-        };
         Some(Taken {
             token,
             connection,
-            step,
+            begin: Begin::of(&mut self.interest),
         })
     }
 }
@@ -77,18 +70,7 @@ pub(super) struct Places {
 struct Taken {
     token: Token,
     connection: Box<Connection>,
-    step: Step,
-}
-
-/// What a turn does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    /// To receive.
-    Receive,
-    /// To work and to send. `more`: there may be more to receive than was received.
-    Pump { more: bool },
-    /// To close the connection: it is gone, and wants nothing that would find out, or it broke.
-    Close,
+    begin: Begin,
 }
 
 impl Taken {
@@ -101,10 +83,10 @@ impl Taken {
             },
             more,
         };
-        let turned = match self.step {
-            Step::Receive => Some(again(true)),
-            Step::Pump { more } => Some(again(more)),
-            Step::Close => None,
+        let turned = match self.begin {
+            Begin::Receive => Some(again(true)),
+            Begin::Work { more } => Some(again(more)),
+            Begin::Close => None,
         };
         Back(self.token, self.connection, turned)
     }
@@ -372,14 +354,9 @@ fn open(
     term.lane.begin_turn();
     let mut bench = workbench(term);
     for taken in &mut batch {
-        if taken.step == Step::Receive {
-            let Connection { link, stream, .. } = &mut *taken.connection;
-            let opened = bench.open(link, stream);
-            taken.step = opened.map_or(Step::Close, |Opened { more, .. }| Step::Pump { more });
-            // Where clients send many requests at once, the turns of the others receive by themselves.
-            if opened.is_some_and(|opened| !opened.prepared) {
-                break;
-            }
+        let Connection { link, stream, .. } = &mut *taken.connection;
+        if !bench.open(link, stream, &mut taken.begin) {
+            break;
         }
     }
     for taken in &batch {
@@ -403,21 +380,13 @@ fn turn(term: &mut Term<'_, Places>, taken: Taken, now: Millis) -> Result<Task, 
     let Taken {
         token,
         mut connection,
-        step,
+        begin,
     } = taken;
     let lane = term.lane;
     lane.begin_turn();
-    let turned = if step == Step::Close {
-        None
-    } else {
-        let clock = || term.pool.host().clock().now();
-        let Connection { link, stream, .. } = &mut *connection;
-        let turned = workbench(term).turn(link, stream, step == Step::Receive, clock);
-        turned.map(|turned| Turned {
-            more: turned.more || step == Step::Pump { more: true },
-            ..turned
-        })
-    };
+    let clock = || term.pool.host().clock().now();
+    let Connection { link, stream, .. } = &mut *connection;
+    let turned = workbench(term).go_on(link, stream, begin, clock);
     let (closing, task) = match term.held() {
         Ok(mut places) => {
             lane.note_queue(places.waiting());

@@ -25,7 +25,7 @@ const READ: Next = Next {
 
 impl Taken {
     fn receives(&self) -> bool {
-        self.step == Step::Receive
+        self.begin == Begin::Receive
     }
 }
 
@@ -192,7 +192,7 @@ fn a_connection_that_is_gone_and_wants_nothing_is_closed() {
     let Task::Turn(gone) = bench.places.task(NOW) else {
         panic!("somebody has to close it")
     };
-    assert_eq!(gone.step, Step::Close);
+    assert_eq!(gone.begin, Begin::Close);
     assert!(
         bench
             .places
@@ -296,11 +296,11 @@ fn what_was_received_before_a_leader_was_deposed_has_its_turn() {
     bench.write(0);
     let mut taken = bench.turn();
     assert_eq!(Bench::receive(&mut taken), Received::All);
-    taken.step = Step::Pump { more: true };
+    taken.begin = Begin::Work { more: true };
     let closing = pool::Places::open(&mut bench.places, taken.put_off());
     assert!(closing.is_none());
     let taken = bench.turn();
-    assert_eq!(taken.step, Step::Pump { more: false }, "it works first");
+    assert_eq!(taken.begin, Begin::Work { more: false }, "it works first");
     bench.put(taken, READ);
     assert!(bench.turn().receives(), "there was more");
 }
