@@ -58,14 +58,21 @@ impl FileReport {
 
     fn segment(&mut self, files: &dyn Files) -> Result<(), Fault> {
         let mut reader = SegmentReader::new(files.open(&self.name)?)?;
-        loop {
+        let fault = loop {
             let offset = reader.offset();
-            let Some((header, payload)) = reader.next_frame()? else {
-                return Ok(());
+            let (header, payload) = match reader.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(()),
+                Err(fault) => break fault,
             };
             let [_, last] = self.epochs.get_or_insert([header.epoch.0; 2]);
             *last = header.epoch.0;
             self.count(payload, offset)?;
+        };
+        match fault {
+            // Room that was made and not used.
+            Fault::Damaged { .. } if reader.rest()?.blank => Ok(()),
+            fault => Err(fault),
         }
     }
 
