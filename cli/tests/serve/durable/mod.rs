@@ -48,6 +48,14 @@ impl Data {
         self.0.join(name)
     }
 
+    /// What is written in a segment, without the room behind it.
+    fn written(&self, name: &str) -> Vec<u8> {
+        let mut bytes = fs::read(self.file(name)).unwrap();
+        let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        bytes.truncate(end);
+        bytes
+    }
+
     /// The names of all files, in their order.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).unwrap();

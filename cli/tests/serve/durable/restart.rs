@@ -284,7 +284,7 @@ fn info_tells_of_the_files() {
     }
     let number =
         |client: &mut Connection, field| client.info(field).unwrap().parse::<u64>().unwrap();
-    let log = fs::metadata(data.file("cache.acl.000001")).unwrap().len();
+    let log = data.written("cache.acl.000001").len() as u64;
     assert_eq!(number(&mut client, "aof_current_size"), log);
     assert_eq!(number(&mut client, "acl_bytes_written"), log);
     let (epoch, syncs) = (
@@ -299,7 +299,7 @@ fn info_tells_of_the_files() {
     assert_eq!(client.tell("SAVE").text(), "OK");
     let snapshot = fs::metadata(data.file("cache.atd")).unwrap().len();
     assert_eq!(number(&mut client, "aof_base_size"), snapshot);
-    let log = fs::metadata(data.file("cache.acl.000002")).unwrap().len();
+    let log = data.written("cache.acl.000002").len() as u64;
     assert_eq!(number(&mut client, "aof_current_size"), log);
     for (setting, value) in [
         ("dir", data.path()),
