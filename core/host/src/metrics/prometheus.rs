@@ -172,7 +172,7 @@ mod tests {
         let counters = service.counters();
         let mut session = service.connect(Millis(1)).unwrap();
         let (mut input, mut output) = (Input::new(), Output::new());
-        let request = b"SET key value\nGET key\nGET\nGET none\n";
+        let request = b"SET key value\nGET key\nGET\nGET none\nINCR key\n";
         input.spare()[..request.len()].copy_from_slice(request);
         input.filled(request.len());
         let mut turn = Turn {
@@ -187,10 +187,11 @@ mod tests {
             "antcache_misses_total 1",
             "antcache_keys 1",
             "antcache_connections 1",
-            "antcache_command_calls_total{command=\"get\"} 3",
-            "antcache_command_failures_total{command=\"get\"} 1",
+            "antcache_command_calls_total{command=\"get\"} 2",
+            "antcache_command_rejections_total{command=\"get\"} 1",
+            "antcache_command_failures_total{command=\"incr\"} 1",
             "antcache_command_duration_seconds_bucket{command=\"set\",architecture=\"\",le=\"0.000000256\"} 1",
-            "antcache_command_duration_seconds_count{command=\"get\",architecture=\"\"} 3",
+            "antcache_command_duration_seconds_count{command=\"get\",architecture=\"\"} 2",
             "# TYPE antcache_hits_total counter",
             "# TYPE antcache_uptime_seconds gauge",
             "antcache_uptime_seconds 5",
