@@ -59,6 +59,7 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 /// Appends a record, whose value is `blob` where there is one; returns the bytes that came to it.
+#[inline]
 pub(super) fn put(
     record: &Record<'_>,
     blob: Option<&Blob>,

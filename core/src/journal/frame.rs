@@ -30,8 +30,12 @@ const SEGMENT_MAGIC: &[u8; 8] = b"ANTACL\r\n";
 /// How a frame begins.
 pub const MAGIC: &[u8; 4] = b"acl\x01";
 
-/// Bytes of records from which on a frame is closed and another one begun. One large value may make a frame larger.
-const FULL: usize = 1 << 20;
+/// Bytes of records from which on a frame is closed and another one begun, so that most have 1 MiB of memory. One large
+/// value may make a frame larger.
+const FULL: usize = 960 << 10;
+
+/// Bytes of memory up to which that of a frame is used again.
+const REUSED: usize = 2 << 20;
 
 /// Set in the last frame of an epoch.
 const LAST: u32 = 1;
@@ -176,6 +180,11 @@ pub struct Frame {
 
 impl Frame {
     fn new(epoch: Epoch) -> Self {
+        Self::within(Body::new(), epoch)
+    }
+
+    /// One in the memory of another.
+    fn within(body: Body<{ Header::LEN }>, epoch: Epoch) -> Self {
         Self {
             header: Header {
                 len: 0,
@@ -186,7 +195,7 @@ impl Frame {
                 last: false,
                 crc: 0,
             },
-            body: Body::new(),
+            body,
         }
     }
 
@@ -259,6 +268,7 @@ pub struct Gatherer {
     /// By epoch, what was gathered of it. A shard may have gone on in the next epoch before it was asked.
     gathered: BTreeMap<Epoch, Gathered>,
     spare: Vec<Parcel>,
+    bodies: Vec<Body<{ Header::LEN }>>,
 }
 
 #[derive(Debug, Default)]
@@ -289,17 +299,18 @@ impl Gatherer {
         for flush in closed.flushes {
             self.gathered.entry(flush).or_default().flush = true;
         }
+        // Each is taken before the one before it is copied, so that its bytes are there when they are needed.
+        let mut taken: Option<Parcel> = None;
         for shard in journal.marked() {
             let empty = self.spare.pop().unwrap_or_default();
-            let mut parcel = store.take_pending(shard, empty);
-            for (part, pieces) in parcel.parts() {
-                let gathered = self.gathered.entry(part.epoch).or_default();
-                gathered.room(part.epoch).add(part, pieces);
+            let parcel = store.take_pending(shard, empty);
+            parcel.prefetch();
+            if let Some(before) = taken.replace(parcel) {
+                self.copy(before);
             }
-            if self.spare.len() < Self::SPARE.0 {
-                parcel.clear(Self::SPARE.1);
-                self.spare.push(parcel);
-            }
+        }
+        if let Some(parcel) = taken {
+            self.copy(parcel);
         }
         let later = self.gathered.split_off(&closed.epoch.next());
         let complete = core::mem::replace(&mut self.gathered, later);
@@ -313,14 +324,47 @@ impl Gatherer {
             frames,
         }
     }
+
+    /// Copies what a shard has recorded to the frames of its epochs.
+    fn copy(&mut self, mut parcel: Parcel) {
+        for (part, pieces) in parcel.parts() {
+            let gathered = self.gathered.entry(part.epoch).or_default();
+            gathered
+                .room(part.epoch, &mut self.bodies)
+                .add(part, pieces);
+        }
+        if self.spare.len() < Self::SPARE.0 {
+            parcel.clear(Self::SPARE.1);
+            self.spare.push(parcel);
+        }
+    }
+
+    /// Takes frames that are no longer needed, so that the next ones have their memory: fresh memory for what passes
+    /// through a busy log costs more than to copy the records. What earlier ones have left is given up.
+    pub fn reuse(&mut self, frames: impl Iterator<Item = Frame>) {
+        self.bodies.clear();
+        for Frame { mut body, .. } in frames {
+            body.clear();
+            if body.memory() <= REUSED {
+                self.bodies.push(body);
+            }
+        }
+    }
+
+    /// Bytes of memory that it keeps for the next frames.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.bodies.iter().map(Body::memory).sum()
+    }
 }
 
 impl Gathered {
     /// A frame with room.
-    fn room(&mut self, epoch: Epoch) -> &mut Frame {
+    fn room(&mut self, epoch: Epoch, bodies: &mut Vec<Body<{ Header::LEN }>>) -> &mut Frame {
         let full = self.frames.last().is_none_or(|frame| frame.len() > FULL);
         if full {
-            self.frames.push(Frame::new(epoch));
+            let body = bodies.pop().unwrap_or_else(Body::new);
+            self.frames.push(Frame::within(body, epoch));
         }
         self.frames.last_mut().expect("there is one now")
     }

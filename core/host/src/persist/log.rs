@@ -18,6 +18,10 @@ use crate::process::random_bits;
 /// to the disk takes two thirds of the time (ext4 on a virtual disk: 140 to 205 µs).
 const ROOM: u64 = 4 << 20;
 
+/// Bytes that are not surely on the disk from which on a sync comes early, at most. They are kept in memory, to be written
+/// again where the sync fails, and a processor's cache holds as many.
+const UNSYNCED: u64 = 8 << 20;
+
 /// Milliseconds until a log that could not be written is tried again; doubled each time, up to the second of them.
 const RETRY: [u64; 2] = [100, 2000];
 
@@ -37,8 +41,7 @@ pub struct Log {
     unsynced: VecDeque<Frame>,
     unsynced_bytes: usize,
     charge: Charge,
-    /// From here on a sync comes early: a quarter of what may wait at all. They are kept in memory, to be written again
-    /// where the sync fails.
+    /// From here on a sync comes early: a quarter of what may wait at all, and no more than [`UNSYNCED`].
     most_unsynced: u64,
     /// How many of them are written to the present segment.
     written: usize,
@@ -208,7 +211,7 @@ impl Log {
             self.unsynced_bytes += frame.memory();
             self.unsynced.push_back(frame);
         }
-        self.most_unsynced = limits::max_backlog(service.settings.max_memory()) / 4;
+        self.most_unsynced = UNSYNCED.min(limits::max_backlog(service.settings.max_memory()) / 4);
         let done = self.put_down(now, wish, journal.status());
         match &done {
             Ok(true) => {
@@ -220,7 +223,8 @@ impl Log {
             Ok(false) => {}
             Err(_) => journal.fail(self.closed),
         }
-        self.charge.set(self.unsynced_bytes);
+        self.charge
+            .set(self.unsynced_bytes + self.gatherer.memory());
         done.map(drop)
     }
 
@@ -335,7 +339,7 @@ impl Log {
         if let Some(frame) = self.unsynced.back() {
             self.kept = frame.epoch();
         }
-        self.unsynced.clear();
+        self.gatherer.reuse(self.unsynced.drain(..));
         self.unsynced_bytes = 0;
         self.written = 0;
     }

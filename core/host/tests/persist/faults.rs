@@ -192,6 +192,9 @@ fn what_is_not_on_the_disk_counts_as_used() {
     server.run(&["."]);
     let written = held(&server);
     assert!((50_000..100_000).contains(&written), "{written}");
+    // Once it is on the disk, its memory is for the frames until the next sync, and goes if they do not need it.
     server.run(&["!"]);
-    assert_eq!(held(&server), 0);
+    assert!(held(&server) <= written);
+    server.run(&["!"]);
+    assert!(held(&server) < 1000);
 }
