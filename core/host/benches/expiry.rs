@@ -147,7 +147,9 @@ fn main() {
     let filling = Duration::from_micros(3 * keys);
     let begin = Instant::now();
     let calm = begin + filling;
-    let first = host.clock().at(calm + CALM);
+    // Not the clock's moment of an instant to come: it would have to stand still until then.
+    let wait = (calm + CALM).saturating_duration_since(Instant::now());
+    let first = host.clock().now().plus(wait.as_millis() as u64);
     fill(&host, keys, first, span);
     let census = host.service().store().census();
     let full = census.memory;

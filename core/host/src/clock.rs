@@ -61,7 +61,7 @@ impl Clock {
     }
 
     /// The moment of `instant`, which the caller has just read for another purpose: one look at the clock instead of
-    /// two. A manual clock ignores it.
+    /// two. It must not be one to come: time would stand still until then. A manual clock ignores it.
     #[must_use]
     pub fn at(&self, instant: Instant) -> Millis {
         match &self.0 {
