@@ -18,17 +18,11 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// At most one tick in this time for what is due. With a thousand shards something is due at every moment, and a way
 /// to sleep and back costs as much as twenty entries.
-const REST: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(10);
 
 /// Ticks in a row before the others get their turn, half a millisecond at most. On a machine with no core to spare a
 /// turn comes every few milliseconds: one tick in each would not keep up with 170,000 keys that end in a second.
 const STREAK: u32 = 5;
-
-/// Milliseconds of work without a rest after which what has ended is given back late...
-const BEHIND: u64 = 200;
-
-/// ... and then the ticks in a row, about four milliseconds: a full machine's next turn may be tens of them away.
-const HASTE: u32 = 40;
 
 /// Calls the service's tick when it is due.
 #[derive(Debug, Default)]
@@ -65,8 +59,6 @@ impl Housekeeper {
     pub fn run(&self, host: &Host) {
         let mut overhead = Overhead::default();
         let mut streak = 0;
-        // Since when there was more to do after each tick.
-        let mut busy = None;
         loop {
             // What is done after this tick has looked finds the housekeeper dozing, and nudges.
             self.0.doze_off();
@@ -84,24 +76,16 @@ impl Housekeeper {
                 }
                 if due.is_zero() {
                     streak += 1;
-                    let since = *busy.get_or_insert(now);
-                    let most = if now.since(since) < BEHIND {
-                        STREAK
-                    } else {
-                        HASTE
-                    };
-                    if streak >= most {
+                    if streak >= STREAK {
                         streak = 0;
                         std::thread::yield_now();
                     }
                 } else {
                     streak = 0;
-                    busy = None;
                 }
                 continue;
             }
             streak = 0;
-            busy = None;
             match self.0.sleep(due) {
                 Woken::Due => {}
                 Woken::Nudged if self.0.pause(Self::pace(host)) => {}
