@@ -59,7 +59,6 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 /// Appends a record, whose value is `blob` where there is one; returns the bytes that came to it.
-#[inline]
 pub(super) fn put(
     record: &Record<'_>,
     blob: Option<&Blob>,
@@ -144,6 +143,11 @@ impl<const HEADER: usize> Body<HEADER> {
     /// All of it, one behind the other.
     pub(super) fn pieces(&self) -> Pieces<'_> {
         Pieces::new(&self.bytes, 0, &self.blobs)
+    }
+
+    /// Whether most of its memory is in use: what is kept for the next ones is to fit them.
+    pub(super) fn is_filled(&self) -> bool {
+        self.bytes.capacity() <= 4 * self.bytes.len()
     }
 
     /// Empties it for another use.

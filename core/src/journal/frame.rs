@@ -299,18 +299,19 @@ impl Gatherer {
         for flush in closed.flushes {
             self.gathered.entry(flush).or_default().flush = true;
         }
-        // Each is taken before the one before it is copied, so that its bytes are there when they are needed.
-        let mut taken: Option<Parcel> = None;
         for shard in journal.marked() {
             let empty = self.spare.pop().unwrap_or_default();
-            let parcel = store.take_pending(shard, empty);
-            parcel.prefetch();
-            if let Some(before) = taken.replace(parcel) {
-                self.copy(before);
+            let mut parcel = store.take_pending(shard, empty);
+            for (part, pieces) in parcel.parts() {
+                let gathered = self.gathered.entry(part.epoch).or_default();
+                gathered
+                    .room(part.epoch, &mut self.bodies)
+                    .add(part, pieces);
             }
-        }
-        if let Some(parcel) = taken {
-            self.copy(parcel);
+            if self.spare.len() < Self::SPARE.0 {
+                parcel.clear(Self::SPARE.1);
+                self.spare.push(parcel);
+            }
         }
         let later = self.gathered.split_off(&closed.epoch.next());
         let complete = core::mem::replace(&mut self.gathered, later);
@@ -325,27 +326,15 @@ impl Gatherer {
         }
     }
 
-    /// Copies what a shard has recorded to the frames of its epochs.
-    fn copy(&mut self, mut parcel: Parcel) {
-        for (part, pieces) in parcel.parts() {
-            let gathered = self.gathered.entry(part.epoch).or_default();
-            gathered
-                .room(part.epoch, &mut self.bodies)
-                .add(part, pieces);
-        }
-        if self.spare.len() < Self::SPARE.0 {
-            parcel.clear(Self::SPARE.1);
-            self.spare.push(parcel);
-        }
-    }
-
     /// Takes frames that are no longer needed, so that the next ones have their memory: fresh memory for what passes
-    /// through a busy log costs more than to copy the records. What earlier ones have left is given up.
+    /// through a busy log costs more than to copy the records. What earlier ones have left, and what was hardly used, is
+    /// given up.
     pub fn reuse(&mut self, frames: impl Iterator<Item = Frame>) {
         self.bodies.clear();
         for Frame { mut body, .. } in frames {
+            let fits = body.is_filled();
             body.clear();
-            if body.memory() <= REUSED {
+            if fits && body.memory() <= REUSED {
                 self.bodies.push(body);
             }
         }
@@ -508,5 +497,21 @@ mod tests {
         let mut third = gatherer.gather(&store, Millis(5));
         assert!(third.frames.len() > 1);
         assert_eq!(read(&mut third.frames)[0].1.len(), 600);
+
+        // The memory of frames is used again as it was, and not for long where they become smaller.
+        let memory = |frames: &[Frame]| frames.iter().map(Frame::memory).sum::<usize>();
+        for key in 0..3000 {
+            set(&alloc::format!("{key}"), 500);
+        }
+        let busy = gatherer.gather(&store, Millis(5));
+        let large = memory(&busy.frames);
+        gatherer.reuse(busy.frames.into_iter());
+        assert_eq!(gatherer.memory(), large);
+        set("e", 1);
+        let mut fourth = gatherer.gather(&store, Millis(5));
+        assert_eq!(read(&mut fourth.frames)[0].1, ["e=1"]);
+        assert_eq!(gatherer.memory() + memory(&fourth.frames), large);
+        gatherer.reuse(fourth.frames.into_iter());
+        assert_eq!(gatherer.memory(), 0);
     }
 }

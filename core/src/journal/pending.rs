@@ -9,7 +9,7 @@ use super::record::Record;
 use crate::Millis;
 use crate::buffer::Blob;
 use crate::ledger::{Ledger, Owner};
-use crate::prefetch::{prefetch, prefetch_write};
+use crate::prefetch::prefetch_write;
 use crate::store::{Effect, NewData};
 
 /// Records of one shard in the order in which they were made.
@@ -45,14 +45,6 @@ impl Parcel {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.last.count == 0
-    }
-
-    /// Asks for its first bytes. Those behind follow by themselves.
-    pub(super) fn prefetch(&self) {
-        let start = self.bytes.as_ptr().addr();
-        for line in 0..4 {
-            prefetch(start + line * 64);
-        }
     }
 
     /// The epochs, each with the pieces that its records consist of, one behind the other.

@@ -11,7 +11,7 @@
 
 use alloc::vec::Vec;
 
-use super::wire::{Damage, Reader};
+use super::wire::{Damage, Reader, put_varint};
 use crate::Millis;
 use crate::limits::{MAX_KEY, MAX_STRING};
 use crate::store::Kind;
@@ -77,7 +77,6 @@ pub enum Record<'a> {
 }
 
 /// Appends a record.
-#[inline]
 pub fn encode(record: &Record<'_>, to: &mut Vec<u8>) {
     encode_head(record, to);
     if let Record::Set { value: bytes, .. }
@@ -89,101 +88,48 @@ pub fn encode(record: &Record<'_>, to: &mut Vec<u8>) {
 }
 
 /// Appends a record up to its value, which is to follow.
-#[inline]
 pub(super) fn encode_head(record: &Record<'_>, to: &mut Vec<u8>) {
-    let key = match *record {
+    let ends = |end: &Option<Millis>| if end.is_some() { ENDS } else { 0 };
+    match record {
         Record::Set {
             kind,
             key,
             value,
             expires,
         } => {
-            let op = SET | ends(expires) | kind_bits(kind);
-            Head::of(op).number(key.len()).number(value.len()).put(to);
-            put_end(expires, to);
-            key
+            to.push(SET | ends(expires) | kind_bits(*kind));
+            put_varint(key.len() as u64, to);
+            put_varint(value.len() as u64, to);
+            put_end(*expires, to);
+            to.extend_from_slice(key);
         }
         Record::Delete { key } => {
-            Head::of(DELETE).number(key.len()).put(to);
-            key
+            to.push(DELETE);
+            put_varint(key.len() as u64, to);
+            to.extend_from_slice(key);
         }
         Record::Expire { key, expires } => {
-            let op = EXPIRE | ends(expires);
-            Head::of(op).number(key.len()).put(to);
-            put_end(expires, to);
-            key
+            to.push(EXPIRE | ends(expires));
+            put_varint(key.len() as u64, to);
+            put_end(*expires, to);
+            to.extend_from_slice(key);
         }
         Record::Patch { key, offset, bytes } | Record::Fresh { key, offset, bytes } => {
             let live = matches!(record, Record::Patch { .. });
-            Head::of(if live { PATCH } else { FRESH })
-                .number(key.len())
-                .number(offset)
-                .number(bytes.len())
-                .put(to);
-            key
+            to.push(if live { PATCH } else { FRESH });
+            put_varint(key.len() as u64, to);
+            put_varint(*offset as u64, to);
+            put_varint(bytes.len() as u64, to);
+            to.extend_from_slice(key);
         }
-        Record::Flush => {
-            Head::of(FLUSH).put(to);
-            return;
-        }
-    };
-    to.extend_from_slice(key);
-}
-
-/// What comes before the key and the end, put together in a register: bytes that are written one by one and read together
-/// wait for each other.
-struct Head {
-    bits: u128,
-    len: usize,
-}
-
-impl Head {
-    #[inline]
-    fn of(op: u8) -> Self {
-        Self {
-            bits: u128::from(op),
-            len: 1,
-        }
-    }
-
-    /// Appends a varint. There is room for those of a key's length, of an offset and of a value's length.
-    #[inline]
-    fn number(mut self, number: usize) -> Self {
-        const { assert!(MAX_KEY < 1 << 21 && MAX_STRING < 1 << 35) };
-        let mut number = number as u64;
-        while number >= 0x80 {
-            self = self.byte(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.byte(number as u8)
-    }
-
-    #[inline]
-    fn byte(mut self, byte: u8) -> Self {
-        debug_assert!(self.len < 16);
-        self.bits |= u128::from(byte) << (8 * self.len);
-        self.len += 1;
-        self
-    }
-
-    #[inline]
-    fn put(&self, to: &mut Vec<u8>) {
-        let end = to.len() + self.len;
-        // All of it, since that is one instruction and to copy a part is a call.
-        to.extend_from_slice(&self.bits.to_le_bytes());
-        to.truncate(end);
+        Record::Flush => to.push(FLUSH),
     }
 }
 
-#[inline]
 fn put_end(expires: Option<Millis>, to: &mut Vec<u8>) {
     if let Some(end) = expires {
         to.extend_from_slice(&end.0.to_le_bytes());
     }
-}
-
-const fn ends(expires: Option<Millis>) -> u8 {
-    if expires.is_some() { ENDS } else { 0 }
 }
 
 const fn kind_bits(kind: Kind) -> u8 {

@@ -1,5 +1,6 @@
 //! What the formats of frames and snapshots share: numbers, checksums, and what can be wrong with them.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 /// CRC-32C (Castagnoli; RFC 3720, appendix B.4), by the processor's own instruction where it has one: 20 GB/s instead of 3.
@@ -131,6 +132,16 @@ impl fmt::Display for Damage {
 
 impl core::error::Error for Damage {}
 
+/// Appends a number in groups of seven bits, the lowest first (LEB128).
+#[inline]
+pub(super) fn put_varint(mut number: u64, to: &mut Vec<u8>) {
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    to.push(number as u8);
+}
+
 /// Bytes that are read from the front.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
@@ -194,7 +205,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::crc32c::Digest;
 
-    /// The examples of RFC 3720, appendix B.4, each in one piece and in two.
+    /// The examples of RFC 3720, appendix B.4, each in one piece and in two, and by what is used without std.
     #[test]
     fn checksums_are_those_of_the_standard() {
         let ascending: [u8; 32] = core::array::from_fn(|at| at as u8);
@@ -205,6 +216,8 @@ mod tests {
             (ascending, 0x46dd_794e),
             (descending, 0x113f_db5c),
         ] {
+            let tables = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
+            assert_eq!(tables.checksum(&bytes), sum);
             for split in [0, 7, 32] {
                 let mut digest = Digest::new();
                 digest.update(&bytes[..split]);
