@@ -44,6 +44,7 @@ bench: test-tools
 	python3 scripts/measure.py workers
 	python3 scripts/measure.py keys
 	python3 scripts/measure.py idle
+	python3 scripts/measure.py metrics --rounds 15
 	python3 scripts/persistence.py interval
 	python3 scripts/persistence.py always
 	python3 scripts/persistence.py snapshot

@@ -5,6 +5,7 @@
     scripts/measure.py workers    what 200 workers cost more than 2
     scripts/measure.py keys       what others feel while one client lists 5 million keys in a loop
     scripts/measure.py idle       what 10,000 idle connections cost, and what 100 busy ones feel beside them
+    scripts/measure.py metrics    what counting and timing cost, beside the same program without
 
 Each prints a table and, where there is a target, whether it is met. Every figure is the median of several rounds; in
 each round all servers are measured one after the other, and ratios are taken within a round, so that a machine that
@@ -51,20 +52,22 @@ class Failure(Exception):
 # --- Programs
 
 
-def build():
-    """Builds the program and the floor; returns their paths."""
-    paths = {}
-    packages = [["--package", "ant-cache-cli"], ["--package", "ant-cache-runtime-std", "--example", "floor"]]
-    for package in packages:
-        command = ["cargo", "build", "--release", "--quiet", "--message-format=json", *package]
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise Failure("the build failed")
-        for line in done.stdout.splitlines():
-            message = json.loads(line)
-            if message.get("executable"):
-                paths[message["target"]["name"]] = message["executable"]
-    return paths["ant-cache-cli"], paths["floor"]
+def build(*package, **environment):
+    """Builds a program; returns its path."""
+    command = ["cargo", "build", "--release", "--quiet", "--message-format=json", "--package", *package]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise Failure("the build failed")
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    return next(message["executable"] for message in messages if message.get("executable"))
+
+
+def build_unmetered():
+    """Builds the program without counters and timers, in a folder of its own; returns its path."""
+    target = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "unmetered")
+    return build("ant-cache-cli", RUSTFLAGS="--cfg antcache_unmetered", CARGO_TARGET_DIR=target)
 
 
 def free_port():
@@ -137,15 +140,16 @@ class Lab:
     def __init__(self, options, stack):
         self.options = options
         self.stack = stack
-        self.program, self.floor_program = build()
+        self.program = build("ant-cache-cli")
+        self.floor_program = build("ant-cache-runtime-std", "--example", "floor")
 
     def start(self, *args, **kwargs):
         server = Server(*args, **kwargs)
         self.stack.callback(server.stop)
         return server
 
-    def ant(self, name, *args):
-        return self.start(name, [self.program, "--host", HOST, "--port", "{port}", "--log-level", "warn", *args])
+    def ant(self, name, *args, program=None):
+        return self.start(name, [program or self.program, "--host", HOST, "--port", "{port}", "--log-level", "warn", *args])
 
     def redis(self):
         command = ["redis-server", "--bind", HOST, "--port", "{port}", "--save", "", "--appendonly", "no"]
@@ -232,7 +236,7 @@ class Verdicts:
         """Says how a value stands to the most that it may be."""
         met = value <= limit
         self.missed += not met
-        print(f"{'met   ' if met else 'MISSED'}  {what}: {value:.2f} (at most {limit:.2f})")
+        print(f"{'met   ' if met else 'MISSED'}  {what}: {value:.3f} (at most {limit:.2f})")
 
 
 def cost(test):
@@ -475,6 +479,37 @@ def open_idle(server):
     return connection
 
 
+# --- metrics
+
+
+def metrics(lab, verdicts):
+    programs = {"metered": lab.program, "unmetered": build_unmetered()}
+    cells = [(operation, pipeline) for pipeline in (1, 16) for operation in ("set", "get")]
+    costs = {(cell, name): [] for cell in cells for name in programs}
+    for index in lab.rounds():
+        # New ones each round, the other one first: where memory lies makes as much of a difference as what is sought.
+        names = sorted(programs, reverse=index % 2)
+        servers = {name: lab.ant(name, program=programs[name]) for name in names}
+        for cell in cells:
+            for name, server in servers.items():
+                test = lab.bench(server, "--test", cell[0], "--pipeline", str(cell[1]), "--prefill")
+                costs[cell, name].append(cost(test))
+        for server in servers.values():
+            server.stop()
+    rows = [["", "metered", "spread", "unmetered", "spread", "ratio", "half of the rounds"]]
+    for operation, pipeline in cells:
+        cell = operation, pipeline
+        both = [costs[cell, name] for name in programs]
+        ratios = [our / their for our, their in zip(*both)]
+        low, _, high = statistics.quantiles(ratios, method="inclusive")
+        cells_of = [text for values in both for text in (f"{median(values):.3f}", f"{100 * spread(values):.0f} %")]
+        rows.append([f"{operation.upper()} x {pipeline}, µs/op", *cells_of, f"{median(ratios):.4f}", f"{low:.3f} to {high:.3f}"])
+    print_table(rows)
+    for cell in cells:
+        value = ratio(costs[cell, "metered"], costs[cell, "unmetered"])
+        verdicts.check(f"{cell[0]} x {cell[1]}, with metrics to without", value, 1.01)
+
+
 # --- The command line
 
 
@@ -492,7 +527,7 @@ def describe_machine():
 
 
 def main():
-    commands = {"compare": compare, "workers": workers, "keys": keys, "idle": idle}
+    commands = {"compare": compare, "workers": workers, "keys": keys, "idle": idle, "metrics": metrics}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=commands)
     parser.add_argument("--quick", action="store_true", help="a minute instead of many: shows that it works, proves nothing")

@@ -314,10 +314,11 @@ impl<'a> Exec<'a> {
             self.reject(&error);
             return None;
         }
-        if stats::is_timed(call)
-            || self.command.flags.has(Flags::LONG)
-            || args.bytes() > LONG_REQUEST
-            || self.service.settings.looks_closely()
+        if stats::METERED
+            && (stats::is_timed(call)
+                || self.command.flags.has(Flags::LONG)
+                || args.bytes() > LONG_REQUEST
+                || self.service.settings.looks_closely())
         {
             return self.run_closely(args, call);
         }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define ROUNDS 15
+#define ROUNDS 40
 #define PLAIN 10000
 #define PIPELINED 200000
 #define PIPELINE 100
