@@ -104,11 +104,9 @@ impl Cache {
         key: &Bound<'py, PyAny>,
         method: &str,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        // Read where it is: moving what was just written in pieces costs more than writing it.
-        match &self.cache.get(self.key(key, method)?) {
-            Some(stored) => unpack(key.py(), stored).map(Some),
-            None => Ok(None),
-        }
+        let name = self.key(key, method)?;
+        let found = self.cache.get_with(name, |stored| unpack(key.py(), stored));
+        found.transpose()
     }
 
     /// How an entry is put in: with the time to live of the call, or of the cache.
