@@ -317,6 +317,12 @@ impl Output {
         }
     }
 
+    /// All that is to be sent, where it lies in one piece.
+    #[must_use]
+    pub fn whole(&self) -> Option<&[u8]> {
+        self.sealed.is_empty().then(|| &self.tail[self.sent..])
+    }
+
     /// Puts the next bytes to send into `to`, as many slices as fit, and says how many were used.
     pub fn slices<'a>(&'a self, to: &mut [&'a [u8]]) -> usize {
         let pieces = self

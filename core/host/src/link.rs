@@ -361,16 +361,7 @@ impl Link {
     ) -> io::Result<usize> {
         while quota > 0 && self.output.ready() > 0 {
             let most = quota.min(self.output.ready());
-            let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
-            let used = self.output.slices(&mut slices);
-            let mut vector = [IoSlice::new(&[]); SLICES];
-            let mut offered = 0;
-            for (to, from) in vector.iter_mut().zip(&slices[..used]) {
-                let part = from.len().min(most - offered);
-                *to = IoSlice::new(&from[..part]);
-                offered += part;
-            }
-            let Some(sent) = retrying(|| wire.send(&vector[..used]))? else {
+            let Some((sent, offered)) = self.send(wire, most)? else {
                 break;
             };
             self.output.consume(sent);
@@ -383,6 +374,29 @@ impl Link {
             }
         }
         Ok(quota)
+    }
+
+    /// One system call that sends at most `most` bytes: how many it did, and was asked to. `None` where the socket takes
+    /// nothing.
+    #[inline]
+    fn send<W: Wire>(&self, wire: &mut W, most: usize) -> io::Result<Option<(usize, usize)>> {
+        // Small replies lie behind one another, and are spared the slices.
+        if let Some(bytes) = self.output.whole() {
+            let part = &bytes[..bytes.len().min(most)];
+            let sent = retrying(|| wire.send(&[IoSlice::new(part)]))?;
+            return Ok(sent.map(|sent| (sent, part.len())));
+        }
+        let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
+        let used = self.output.slices(&mut slices);
+        let mut vector = [IoSlice::new(&[]); SLICES];
+        let mut offered = 0;
+        for (to, from) in vector.iter_mut().zip(&slices[..used]) {
+            let part = from.len().min(most - offered);
+            *to = IoSlice::new(&from[..part]);
+            offered += part;
+        }
+        let sent = retrying(|| wire.send(&vector[..used]))?;
+        Ok(sent.map(|sent| (sent, offered)))
     }
 }
 

@@ -43,6 +43,7 @@ impl Place {
             token,
             connection,
             begin: Begin::of(&mut self.interest),
+            at: None,
         })
     }
 }
@@ -56,6 +57,9 @@ pub(super) struct Places {
     /// Connections that have received, most of them, and have their turns next. They are here, and not with the leader, so that none
     /// waits for the turn of another in which the leader is stuck.
     opened: VecDeque<Taken>,
+    /// When these had received, which is the moment of their turns. Nothing once one of those was so long that time has
+    /// gone on, or another worker has taken the lane over.
+    opened_at: Option<Millis>,
     /// Connections that are due for another turn without a new event.
     round: VecDeque<Token>,
     /// How many of the round have their turn before the poller is asked again.
@@ -71,6 +75,8 @@ struct Taken {
     token: Token,
     connection: Box<Connection>,
     begin: Begin,
+    /// The moment of its turn, where that is known.
+    at: Option<Millis>,
 }
 
 impl Taken {
@@ -115,13 +121,19 @@ impl Places {
     /// What to do first: those who are in the round now have a turn each before the poller is asked again.
     fn first_task(&mut self, now: Millis) -> Task {
         self.left = self.round.len();
+        self.opened_at = None;
         self.task(now)
     }
 
     /// What to do next. Where several are due they are opened together: while one receives, the memory that the
     /// requests of the others need is on its way.
     fn task(&mut self, now: Millis) -> Task {
-        if let Some(taken) = self.opened.pop_front() {
+        if let Some(mut taken) = self.opened.pop_front() {
+            if taken.begin == Begin::Receive {
+                // What it asks may be sent later than that.
+                self.opened_at = None;
+            }
+            taken.at = self.opened_at;
             return Task::Turn(taken);
         }
         let Some(first) = self.take(now) else {
@@ -359,12 +371,15 @@ fn open(
             break;
         }
     }
+    // All that they ask was sent before.
+    let at = term.pool.host().clock().now();
     for taken in &batch {
         taken.connection.link.prefetch();
     }
     match term.held() {
         Ok(mut places) => {
             places.opened = batch;
+            places.opened_at = Some(at);
             Ok(places.task(now))
         }
         Err(over) => {
@@ -381,15 +396,19 @@ fn turn(term: &mut Term<'_, Places>, taken: Taken, now: Millis) -> Result<Task, 
         token,
         mut connection,
         begin,
+        at,
     } = taken;
     let lane = term.lane;
     lane.begin_turn();
-    let clock = || term.pool.host().clock().now();
+    let clock = || at.unwrap_or_else(|| term.pool.host().clock().now());
     let Connection { link, stream, .. } = &mut *connection;
     let turned = workbench(term).go_on(link, stream, begin, clock);
     let (closing, task) = match term.held() {
         Ok(mut places) => {
             lane.note_queue(places.waiting());
+            if turned.is_none_or(|turned| turned.next.again) {
+                places.opened_at = None;
+            }
             let closing = places.put(token, connection, turned);
             (closing, places.task(now))
         }

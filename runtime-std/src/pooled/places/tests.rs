@@ -270,6 +270,32 @@ fn what_a_deposed_leader_was_told_is_there_for_the_next() {
 }
 
 #[test]
+fn who_received_together_has_one_moment_until_one_has_not() {
+    let mut bench = Bench::new(4);
+    (0..4).for_each(|peer| bench.write(peer));
+    let mut turns: VecDeque<_> = bench.turns().into();
+    for (taken, received) in turns.iter_mut().zip([true, true, false, true]) {
+        taken.begin = if received {
+            Begin::Work { more: false }
+        } else {
+            Begin::Receive
+        };
+    }
+    bench.places.opened = turns;
+    bench.places.opened_at = Some(Millis(7));
+    let moments: Vec<_> = core::iter::from_fn(|| match bench.places.task(NOW) {
+        Task::Turn(taken) => Some(taken.at),
+        _ => None,
+    })
+    .collect();
+    let at = Some(Millis(7));
+    assert_eq!(moments, [at, at, None, None]);
+    bench.places.opened_at = at;
+    bench.places.first_task(NOW);
+    assert_eq!(bench.places.opened_at, None, "the lane was taken over");
+}
+
+#[test]
 fn what_is_opened_together_is_bounded() {
     let mut bench = Bench::new(Places::OPENED + 2);
     (0..Places::OPENED + 2).for_each(|peer| bench.write(peer));
