@@ -17,7 +17,7 @@ use super::Error;
 use crate::exec::{Args, Continue, Exec, Outcome, Step};
 use crate::glob;
 use crate::reply::{Reply, Shape};
-use crate::store::{Effect, Kind, Position};
+use crate::store::{Effect, Kind, Position, Tour};
 use crate::{Budget, Output};
 
 /// Entries that are passed under one lock: 10 to 20 ns each, in the order of memory.
@@ -105,10 +105,7 @@ pub(super) fn keys(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         },
         body: Output::new(),
         count: 0,
-        shard: 0,
-        at: Position::default(),
-        goal: Position::default(),
-        slice: SLICE,
+        tour: Tour::new(SLICE),
         reported: HashTable::new(),
         cost: Cost::default(),
     });
@@ -131,13 +128,7 @@ struct Keys {
     body: Output,
     /// Their number.
     count: usize,
-    /// The shard that is being walked, and the place in it.
-    shard: usize,
-    at: Position,
-    /// The head of the queue that the walk is in, when it came there, or to the head that was noted before.
-    goal: Position,
-    /// Entries of the next slice.
-    slice: usize,
+    tour: Tour,
     /// Hashes of the keys of this shard that were reported, unless one slice was enough for all of it. Entries that
     /// are met twice are known by them. (That two different keys of a million have the same one happens once in
     /// 30 million such walks.)
@@ -152,28 +143,19 @@ impl Keys {
 
     /// Walks one slice of a shard.
     fn slice(&mut self, exec: &mut Exec<'_>, pattern: &[u8]) {
-        let mut steps = self.slice;
-        let most = self.slice.saturating_mul(SLICE_BYTES / SLICE);
-        let first = self.at == Position::default();
         self.batch.clear();
-        let (next, head) = {
-            let shard = exec.store().lock(self.shard);
-            let next = shard.walk(self.at, &mut steps, exec.now, |_, key, _| {
-                self.batch.push(key);
-                self.batch.bytes.len() < most
-            });
-            (next, shard.head(next.unwrap_or(self.at)))
-        };
-        let passed = self.slice - steps;
-        let matched = self.report(exec, pattern, first && next.is_none());
+        let met = self.tour.slice(exec.store(), exec.now, |key, _| {
+            self.batch.push(key);
+            key.len()
+        });
+        let matched = self.report(exec, pattern, met.first && met.last);
         let nanos = Cost::SHARD
-            + passed * Cost::ENTRY
+            + met.passed * Cost::ENTRY
             + Cost::matching(pattern, &self.batch)
             + matched * Cost::REPORT;
         self.cost.pay(nanos, exec.budget);
-        match next {
-            Some(next) => self.go_on(first, next, head),
-            None => self.next_shard(),
+        if met.last {
+            self.reported.clear();
         }
     }
 
@@ -194,30 +176,11 @@ impl Keys {
         }
         self.count - before
     }
-
-    /// Goes on in the same shard. Whoever rewrites entries faster than they are walked drives the head before the walk
-    /// for ever; so each time the walk comes to where the head was, its slices double.
-    fn go_on(&mut self, first: bool, next: Position, head: Position) {
-        if first || !next.is_beside(self.goal) {
-            self.goal = head;
-        } else if next >= self.goal {
-            self.goal = head;
-            self.slice = self.slice.saturating_mul(2);
-        }
-        self.at = next;
-    }
-
-    fn next_shard(&mut self) {
-        self.shard += 1;
-        self.at = Position::default();
-        self.slice = SLICE;
-        self.reported.clear();
-    }
 }
 
 impl Continue for Keys {
     fn resume(&mut self, exec: &mut Exec<'_>, args: &Args<'_>) -> bool {
-        while self.shard < exec.store().shards() {
+        while !self.tour.is_over(exec.store()) {
             self.slice(exec, pattern(args));
             if exec.budget.is_spent() {
                 return false;

@@ -22,6 +22,7 @@ pub mod packed;
 mod policy;
 mod room;
 mod shard;
+mod tour;
 mod wheel;
 
 use alloc::boxed::Box;
@@ -46,6 +47,7 @@ pub use key::{Key, KeyHasher};
 pub use log::Position;
 pub use room::{Room, Search};
 pub use shard::{Committed, Effect, NewData, Shard};
+pub(crate) use tour::Tour;
 
 /// The keys of one server.
 #[derive(Debug)]
