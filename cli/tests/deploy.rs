@@ -1,17 +1,20 @@
 //! What stands in `examples/deploy`: the units as systemd checks them, and the proxies by the real programs.
 
+mod scene;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use ant_cache_core::client::Value;
 use ant_cache_core::ring::{KeyHash, Node, Ring, RingOptions};
 use ant_cache_runtime_std::client::{Client, ClientOptions};
+use scene::Scene;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ant-cache-cli");
 
@@ -32,38 +35,7 @@ fn installed(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Processes and a directory, which end with this.
-struct Scene {
-    directory: PathBuf,
-    processes: Vec<Child>,
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        for process in &mut self.processes {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
 impl Scene {
-    fn new(name: &str) -> Self {
-        let directory = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        Self {
-            directory,
-            processes: Vec::new(),
-        }
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.directory.join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-
     /// Three caches; their ports.
     fn caches(&mut self) -> [u16; 3] {
         [(); 3].map(|()| {
@@ -162,7 +134,7 @@ fn units_are_what_systemd_takes_and_hardened() {
             ),
         ] {
             if path.contains("@8891") {
-                fs::copy(scene.directory.join(unit), &path).unwrap();
+                fs::copy(scene.path(unit), &path).unwrap();
             }
             let output = Command::new("systemd-analyze")
                 .args(words)

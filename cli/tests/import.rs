@@ -1,53 +1,20 @@
 //! `ant-cache-cli import` and `load` from outside: files that redis-server wrote, into a server of ours.
 
+mod scene;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ant_cache_core::client::{Value, encode_line};
 use ant_cache_runtime_std::client::{Address, Client, ClientOptions};
-
-/// A directory of one test, and the processes in it; all end with this.
-struct Scene {
-    directory: PathBuf,
-    processes: Vec<Child>,
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        for process in &mut self.processes {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
+use scene::Scene;
 
 impl Scene {
-    fn new(name: &str) -> Self {
-        // Paths of sockets have room for a hundred bytes.
-        let directory = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        Self {
-            directory,
-            processes: Vec::new(),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
     /// A redis-server; nothing where it is not installed.
     fn redis(&mut self) -> Option<Client> {
         let socket = self.path("redis");

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _antcache
 from ._client import Client
-from ._shards import Call, CallQueue, Member, Node, NodeStats, Shards, is_down, listed, raise_first, words_call
+from ._shards import Call, CallQueue, Member, Sharded, is_down, listed, raise_first, words_call
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MISSING = object()
 
 
-class ShardedClient:
+class ShardedClient(Sharded[Client]):
     """One client of several servers, each of which has a part of the keys.
 
     Which node has a key is computed alike by every process on every machine: by ``distribution`` over the ``hash`` of the
@@ -50,65 +50,13 @@ class ShardedClient:
     :param options: what :class:`Client` takes, for the client of each node.
     """
 
-    def __init__(
-        self,
-        nodes: Sequence[Node | str | tuple[str, int]],
-        *,
-        distribution: str = "ketama",
-        hash: str = "fnv1a_64",
-        weights: Sequence[int] | None = None,
-        hash_tag: str | None = None,
-        on_node_down: str = "raise",
-        failures: int = 3,
-        retry_after: float = 1.0,
-        longest_retry_after: float = 30.0,
-        **options: Any,
-    ) -> None:
-        def make(node: Node) -> Client:
-            return Client(node.host, node.port, unix_socket=node.unix_socket, **options)
-
-        self._shards = Shards(
-            nodes,
-            make,
-            weights=weights,
-            on_node_down=on_node_down,
-            distribution=distribution,
-            hash=hash,
-            hash_tag=hash_tag,
-            failures=failures,
-            retry_after=retry_after,
-            longest_retry_after=longest_retry_after,
-            namespace=options.get("namespace"),
-        )
-        self._serializer = options.get("serializer")
+    _client = Client
 
     # Nodes.
-
-    @property
-    def nodes(self) -> list[Node]:
-        """The nodes, in their order."""
-        return [member.node for member in self._shards.members]
-
-    @property
-    def serializer(self) -> Any:
-        """What values pass through, if anything."""
-        return self._serializer
-
-    def node_of(self, key: Key) -> str | None:
-        """The name of the node that a key is on; ``None`` where all are down and their keys others'."""
-        return self._shards.place(key)
-
-    def add_node(self, node: Node | str | tuple[str, int], weight: int | None = None) -> None:
-        """Adds a node. Of n nodes then, about one key in n moves to it; every other stays where it is."""
-        self._shards.add(node, weight)
 
     def remove_node(self, name: str) -> None:
         """Removes a node, and closes its connections. Only the keys that it had move."""
         self._shards.remove(name).close()
-
-    def stats(self) -> list[NodeStats]:
-        """What is known of each node."""
-        return self._shards.stats()
 
     def close(self) -> None:
         """Closes all connections."""

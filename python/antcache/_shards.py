@@ -334,6 +334,67 @@ def listed(keys: Iterable[Any]) -> Iterable[Any]:
     return keys
 
 
+class Sharded(Generic[C]):
+    """What :class:`ShardedClient` and :class:`AsyncShardedClient` have in common: all that waits for nobody."""
+
+    #: The client of a node.
+    _client: Callable[..., C]
+
+    def __init__(
+        self,
+        nodes: Sequence[Node | str | tuple[str, int]],
+        *,
+        distribution: str = "ketama",
+        hash: str = "fnv1a_64",
+        weights: Sequence[int] | None = None,
+        hash_tag: str | None = None,
+        on_node_down: str = "raise",
+        failures: int = 3,
+        retry_after: float = 1.0,
+        longest_retry_after: float = 30.0,
+        **options: Any,
+    ) -> None:
+        def make(node: Node) -> C:
+            return self._client(node.host, node.port, unix_socket=node.unix_socket, **options)
+
+        self._shards: Shards[C] = Shards(
+            nodes,
+            make,
+            weights=weights,
+            on_node_down=on_node_down,
+            distribution=distribution,
+            hash=hash,
+            hash_tag=hash_tag,
+            failures=failures,
+            retry_after=retry_after,
+            longest_retry_after=longest_retry_after,
+            namespace=options.get("namespace"),
+        )
+        self._serializer = options.get("serializer")
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The nodes, in their order."""
+        return [member.node for member in self._shards.members]
+
+    @property
+    def serializer(self) -> Any:
+        """What values pass through, if anything."""
+        return self._serializer
+
+    def node_of(self, key: Key) -> str | None:
+        """The name of the node that a key is on; ``None`` where all are down and their keys others'."""
+        return self._shards.place(key)
+
+    def add_node(self, node: Node | str | tuple[str, int], weight: int | None = None) -> None:
+        """Adds a node. Of n nodes then, about one key in n moves to it; every other stays where it is."""
+        self._shards.add(node, weight)
+
+    def stats(self) -> list[NodeStats]:
+        """What is known of each node."""
+        return self._shards.stats()
+
+
 class CallQueue:
     """Calls that are collected, to be sent to all nodes at once. Every method returns the queue itself."""
 

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use ant_cache_core::Cache;
 use ant_cache_core::cache::InsertError;
-use ant_cache_core::journal::record::Records;
+use ant_cache_core::journal::Epoch;
+use ant_cache_core::journal::record::{Record, Records};
 use ant_cache_core::journal::snapshot::{self, Footer, Header};
-use ant_cache_core::journal::{Damage, Epoch};
 use ant_cache_core::store::Copying;
 
 use super::read::{Block, Fault, SnapshotReader};
@@ -115,33 +115,28 @@ fn write(cache: &Cache, path: &Path) -> io::Result<u64> {
 pub fn load(cache: &Cache, path: &Path) -> Result<u64, LoadError> {
     read(path, |_| Ok(()))?;
     let mut entries = 0;
-    read(path, |records| {
-        for record in records {
-            cache
-                .restore(&record.map_err(damaged)?)
-                .map_err(LoadError::Refused)?;
-            entries += 1;
-        }
-        Ok(())
+    read(path, |record| {
+        entries += 1;
+        cache.restore(record).map_err(LoadError::Refused)
     })?;
     Ok(entries)
 }
 
+/// Calls `take` with every record.
 fn read(
     path: &Path,
-    mut take: impl FnMut(Records<'_>) -> Result<(), LoadError>,
+    mut take: impl FnMut(&Record<'_>) -> Result<(), LoadError>,
 ) -> Result<(), LoadError> {
     let mut reader = SnapshotReader::new(Box::new(File::open(path)?))?;
     loop {
-        match reader.next_block()? {
-            Block::Records(bytes) => take(Records::new(bytes))?,
-            Block::End(_) => return Ok(()),
+        let offset = reader.offset();
+        let Block::Records(bytes) = reader.next_block()? else {
+            return Ok(());
+        };
+        for record in Records::new(bytes) {
+            take(&record.map_err(|damage| Fault::Damaged { offset, damage })?)?;
         }
     }
-}
-
-fn damaged(damage: Damage) -> Fault {
-    Fault::Damaged { offset: 0, damage }
 }
 
 #[cfg(test)]
