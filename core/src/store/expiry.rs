@@ -23,8 +23,9 @@ use super::wheel::{Remnant, Wheel};
 use crate::buffer::Blob;
 use crate::{Histogram, Millis};
 
-/// Items that come up under one lock, at most: each takes about half a microsecond, cleaning up behind it included.
-const BATCH: usize = 48;
+/// Items that come up under one lock, at most: each takes a third of a microsecond, cleaning up behind it included. The more
+/// they are, the more of their memory is waited for at once.
+const BATCH: usize = 128;
 
 /// Stale items that are always put up with: 1 KiB.
 const STALE: usize = 256;
@@ -144,15 +145,15 @@ impl Timers {
         wheel.insert(remnant, end, now);
     }
 
-    /// An item that has come up, and whether what it stands for has to be filed anew. What the old wheel knows of is
-    /// filed by the walk.
-    fn pop(&mut self, now: Millis) -> Option<(Remnant, bool)> {
-        let Some(renewal) = &mut self.renewal else {
-            return Some((self.wheel.pop(now)?, true));
-        };
-        let fresh = |fresh: &mut Wheel| Some((fresh.pop(now)?, true));
-        let old = self.wheel.pop(now).map(|remnant| (remnant, false));
-        old.or_else(|| fresh(&mut renewal.fresh))
+    /// Takes out items that have come up, as many as `to` holds; says how many, and whether what they stand for has to be
+    /// filed anew. What the old wheel knows of is filed by the walk.
+    fn pop(&mut self, now: Millis, to: &mut [Remnant]) -> (usize, bool) {
+        let count = self.wheel.pop(now, to);
+        match &mut self.renewal {
+            None => (count, true),
+            Some(_) if count > 0 => (count, false),
+            Some(renewal) => (renewal.fresh.pop(now, to), true),
+        }
     }
 
     /// Works out the memory, and tells the agenda if something has changed. To be called after every change.
@@ -219,28 +220,15 @@ impl Shard {
 
     /// Removes entries whose end has come, as many as is right under one lock. The agenda tells whether that was all.
     pub(super) fn expire_some(&mut self, now: Millis, harvest: &mut Harvest) {
-        let mut items = [(Remnant::new(0), false); BATCH];
+        let mut items = [Remnant::new(0); BATCH];
         let mut count = 0;
-        while count < BATCH
-            && let Some(item) = self.timers.pop(now)
-        {
-            items[count] = item;
-            count += 1;
-        }
-        let items = &items[..count];
-        // All that is read for them is asked for before the first is waited for.
-        for &(remnant, _) in items {
-            self.index.prefetch_remnant(remnant);
-        }
-        for &(remnant, _) in items {
-            if let Some(handle) = self.index.guess_remnant(remnant) {
-                self.log.prefetch(handle);
+        while count < BATCH {
+            let (more, again) = self.timers.pop(now, &mut items[count..]);
+            if more == 0 {
+                break;
             }
-        }
-        for &(remnant, again) in items {
-            if let Some(end) = self.come_up(remnant, now, harvest).filter(|_| again) {
-                self.timers.file(remnant, end, now);
-            }
+            self.come_up_together(&items[count..count + more], again, now, harvest);
+            count += more;
         }
         harvest.work += count;
         if self.timers.renewal.is_some() {
@@ -249,6 +237,30 @@ impl Shard {
         }
         self.timers.tell();
         self.settle();
+    }
+
+    /// Removes what has ended under these remnants, and files the rest where `again`.
+    fn come_up_together(
+        &mut self,
+        items: &[Remnant],
+        again: bool,
+        now: Millis,
+        harvest: &mut Harvest,
+    ) {
+        // All that is read for them is asked for before the first is waited for.
+        for &remnant in items {
+            self.index.prefetch_remnant(remnant);
+        }
+        for &remnant in items {
+            if let Some(handle) = self.index.guess_remnant(remnant) {
+                self.log.prefetch(handle);
+            }
+        }
+        for &remnant in items {
+            if let Some(end) = self.come_up(remnant, now, harvest).filter(|_| again) {
+                self.timers.file(remnant, end, now);
+            }
+        }
     }
 
     /// Removes what has ended under a remnant; returns when the first of what is left will end. Other keys may have the

@@ -5,8 +5,8 @@
 //! lives longer: it comes up at its time, and the caller looks what is behind it, removes what has ended, and files
 //! the rest anew. An entry needs one item at or before its end; how that is kept up is the caller's part.
 //!
-//! Time is divided into ticks of 256 ms and windows of 64 ticks. Items of the present window lie in runs, sorted by
-//! their ticks. Items of later windows lie unsorted in bags: one window wide while less than eight windows ahead (two
+//! Time is divided into ticks of 512 ms and windows of 64 ticks. Items of the present window lie in runs, sorted by
+//! their ticks. Items of later windows lie unsorted in bags: one window wide while less than eight windows ahead (four
 //! minutes), four wide while less than 32 ahead, and so on. A bag of one window is sorted into a run at its time. A wider one
 //! comes up item by item, to be filed anew: by a factor of four a step, so that few bags are ever part full, and one
 //! second look-up in the life of an entry that lasts minutes is all it costs.
@@ -21,8 +21,9 @@ use core::cmp::Reverse;
 use crate::Millis;
 use crate::ledger::allocation;
 
-/// Milliseconds of a tick, as a power of two: how late an item comes up at most.
-const TICK_BITS: u32 = 8;
+/// Milliseconds of a tick, as a power of two: how late an item comes up at most. The longer, the more come up together, and
+/// the more of what they need lies in pages and lines that one of them has had before.
+const TICK_BITS: u32 = 9;
 
 /// The same in milliseconds.
 #[cfg(test)]
@@ -214,55 +215,67 @@ impl Wheel {
         items.push(item);
     }
 
-    /// Takes out an item that has come up; `None` where there is none yet. Items whose end has come are first.
-    pub(super) fn pop(&mut self, now: Millis) -> Option<Remnant> {
+    /// Takes out items that have come up, at most as many as `to` holds, which is not empty; says how many. 0 means that
+    /// there is none yet. Items whose end has come are first.
+    pub(super) fn pop(&mut self, now: Millis, to: &mut [Remnant]) -> usize {
         let tick = self.tick_at(now);
         if self.late_next <= tick {
             self.merge();
         }
         loop {
-            if let Some(remnant) = self.pop_near(tick) {
-                return Some(remnant);
+            let count = self.pop_near(tick, to);
+            if count > 0 {
+                return count;
             }
             match self.far.last_mut() {
                 Some(bag) if bag.start <= tick >> WINDOW_BITS => {
                     if !bag.wide {
                         self.open();
-                    } else if let Some(Reverse(bits)) = bag.items.pop() {
-                        self.len -= 1;
+                    } else {
+                        let left = bag.items.len().saturating_sub(to.len());
+                        let items = bag.items.drain(left..).rev();
+                        let count = items.len();
+                        for (place, Reverse(bits)) in to.iter_mut().zip(items) {
+                            *place = Remnant::new(bits);
+                        }
+                        self.len -= count;
                         if bag.items.is_empty() {
                             self.room -= bag.items.capacity();
                             self.far.pop();
                         }
-                        return Some(Remnant::new(bits));
+                        return count;
                     }
                 }
                 _ => {
                     self.settle();
-                    return None;
+                    return 0;
                 }
             }
         }
     }
 
-    /// Takes an item out of the runs that comes up at `now` or before, and others that are the same.
-    fn pop_near(&mut self, now: u64) -> Option<Remnant> {
+    /// Takes items out of a run that come up at `now` or before, each once, until `to` is full; says how many.
+    fn pop_near(&mut self, now: u64, to: &mut [Remnant]) -> usize {
         let base = self.window << WINDOW_BITS;
-        let is_up = |run: &Vec<Item>| {
-            run.last()
-                .is_some_and(|&first| base + tick_of(first) <= now)
+        let is_up = |first: &mut Item| base + tick_of(*first) <= now;
+        let mut runs = self.near.iter_mut();
+        let Some(place) = runs.rposition(|run| run.last_mut().is_some_and(is_up)) else {
+            return 0;
         };
-        let place = self.near.iter().rposition(is_up)?;
         // What has come up is mostly in one run. It is the last then, and found at once the next time.
         let last = self.near.len() - 1;
         self.near.swap(place, last);
         let run = &mut self.near[last];
-        let item = run.pop()?;
-        self.len -= 1;
-        while run.pop_if(|next| *next == item).is_some() {
-            self.len -= 1;
+        let (before, len) = (run.capacity(), run.len());
+        let mut count = 0;
+        while count < to.len()
+            && let Some(item) = run.pop_if(is_up)
+        {
+            to[count] = Remnant::new(item.0);
+            count += 1;
+            while run.pop_if(|next| *next == item).is_some() {}
         }
-        let before = run.capacity();
+        self.len -= len - run.len();
         if run.is_empty() {
             self.room -= before;
             self.near.pop();
@@ -270,7 +283,7 @@ impl Wheel {
             run.shrink_to(room_for(run.len()));
             self.room -= before - run.capacity();
         }
-        Some(Remnant::new(item.0))
+        count
     }
 
     /// Sorts the earliest bag, of one window, into a run.
@@ -425,6 +438,11 @@ mod tests {
         ]
     }
 
+    fn pop(wheel: &mut Wheel, now: Millis) -> Option<Remnant> {
+        let mut one = [Remnant::new(0)];
+        (wheel.pop(now, &mut one) > 0).then_some(one[0])
+    }
+
     /// A wheel, and the entries that it is for: by remnant, their ends.
     struct Pair {
         wheel: Wheel,
@@ -446,16 +464,20 @@ mod tests {
 
         /// True where nothing more has come up.
         fn advance(&mut self, most: usize) -> bool {
-            for _ in 0..most {
-                let Some(remnant) = self.wheel.pop(self.now) else {
+            let mut items = [Remnant::new(0); 5];
+            for _ in 0..most.div_ceil(5) {
+                let count = self.wheel.pop(self.now, &mut items);
+                if count == 0 {
                     return true;
-                };
-                match self.ends.get(&remnant) {
-                    Some(&end) if end <= self.now => {
-                        self.ends.remove(&remnant);
+                }
+                for &remnant in &items[..count] {
+                    match self.ends.get(&remnant) {
+                        Some(&end) if end <= self.now => {
+                            self.ends.remove(&remnant);
+                        }
+                        Some(&end) => self.wheel.insert(remnant, end, self.now),
+                        None => {}
                     }
-                    Some(&end) => self.wheel.insert(remnant, end, self.now),
-                    None => {}
                 }
             }
             false
@@ -526,7 +548,7 @@ mod tests {
             let mut times = 0;
             while let Some(due) = wheel.due() {
                 now = now.max(due);
-                if wheel.pop(now).is_some() {
+                if pop(&mut wheel, now).is_some() {
                     times += 1;
                     if end > now {
                         wheel.insert(remnant, end, now);
@@ -563,7 +585,7 @@ mod tests {
             wheel.memory()
         );
         assert!(wheel.far.iter().all(|bag| bag.items.capacity() <= BAG));
-        while wheel.pop(now.plus(3_600_000 + TICK)).is_some() {}
+        while pop(&mut wheel, now.plus(3_600_000 + TICK)).is_some() {}
         wheel.validate();
         assert_eq!((wheel.len(), wheel.due()), (0, None));
         assert!(wheel.memory() < 1_000);
@@ -576,8 +598,8 @@ mod tests {
             wheel.insert(Remnant::new(5), now.plus(1_000), now);
         }
         let now = now.plus(2_000);
-        assert_eq!(wheel.pop(now), Some(Remnant::new(5)));
-        assert_eq!(wheel.pop(now), None);
+        assert_eq!(pop(&mut wheel, now), Some(Remnant::new(5)));
+        assert_eq!(pop(&mut wheel, now), None);
         assert_eq!(wheel.len(), 0);
     }
 }
