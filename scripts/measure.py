@@ -501,7 +501,8 @@ def metrics(lab, verdicts):
         cell = operation, pipeline
         both = [costs[cell, name] for name in programs]
         ratios = [our / their for our, their in zip(*both)]
-        low, _, high = statistics.quantiles(ratios, method="inclusive")
+        # A single round has no quartiles.
+        low, _, high = statistics.quantiles(ratios * 2 if len(ratios) == 1 else ratios, method="inclusive")
         cells_of = [text for values in both for text in (f"{median(values):.3f}", f"{100 * spread(values):.0f} %")]
         rows.append([f"{operation.upper()} x {pipeline}, µs/op", *cells_of, f"{median(ratios):.4f}", f"{low:.3f} to {high:.3f}"])
     print_table(rows)

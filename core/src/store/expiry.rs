@@ -145,8 +145,8 @@ impl Timers {
         wheel.insert(remnant, end, now);
     }
 
-    /// Takes out items that have come up, as many as `to` holds; says how many, and whether what they stand for has to be
-    /// filed anew. What the old wheel knows of is filed by the walk.
+    /// Takes out items that have come up, as many as there are in one of the wheels and `to` holds; says how many, and whether
+    /// what they stand for has to be filed anew. What the old wheel knows of is filed by the walk.
     fn pop(&mut self, now: Millis, to: &mut [Remnant]) -> (usize, bool) {
         let count = self.wheel.pop(now, to);
         match &mut self.renewal {
@@ -221,32 +221,8 @@ impl Shard {
     /// Removes entries whose end has come, as many as is right under one lock. The agenda tells whether that was all.
     pub(super) fn expire_some(&mut self, now: Millis, harvest: &mut Harvest) {
         let mut items = [Remnant::new(0); BATCH];
-        let mut count = 0;
-        while count < BATCH {
-            let (more, again) = self.timers.pop(now, &mut items[count..]);
-            if more == 0 {
-                break;
-            }
-            self.come_up_together(&items[count..count + more], again, now, harvest);
-            count += more;
-        }
-        harvest.work += count;
-        if self.timers.renewal.is_some() {
-            self.walk_timers(STRIDE, now);
-            harvest.work += STRIDE / 10;
-        }
-        self.timers.tell();
-        self.settle();
-    }
-
-    /// Removes what has ended under these remnants, and files the rest where `again`.
-    fn come_up_together(
-        &mut self,
-        items: &[Remnant],
-        again: bool,
-        now: Millis,
-        harvest: &mut Harvest,
-    ) {
+        let (count, again) = self.timers.pop(now, &mut items);
+        let items = &items[..count];
         // All that is read for them is asked for before the first is waited for.
         for &remnant in items {
             self.index.prefetch_remnant(remnant);
@@ -261,6 +237,13 @@ impl Shard {
                 self.timers.file(remnant, end, now);
             }
         }
+        harvest.work += count;
+        if self.timers.renewal.is_some() {
+            self.walk_timers(STRIDE, now);
+            harvest.work += STRIDE / 10;
+        }
+        self.timers.tell();
+        self.settle();
     }
 
     /// Removes what has ended under a remnant; returns when the first of what is left will end. Other keys may have the

@@ -244,6 +244,10 @@ impl Places {
         let Some(turned) = turned else {
             return self.close(token);
         };
+        if turned.next.again {
+            // It may have taken as long as a turn can.
+            self.opened_at = None;
+        }
         place.interest.want(turned);
         if place.interest.is_due() && !place.in_round {
             place.in_round = true;
@@ -406,9 +410,6 @@ fn turn(term: &mut Term<'_, Places>, taken: Taken, now: Millis) -> Result<Task, 
     let (closing, task) = match term.held() {
         Ok(mut places) => {
             lane.note_queue(places.waiting());
-            if turned.is_none_or(|turned| turned.next.again) {
-                places.opened_at = None;
-            }
             let closing = places.put(token, connection, turned);
             (closing, places.task(now))
         }

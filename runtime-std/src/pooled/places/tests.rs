@@ -283,13 +283,23 @@ fn who_received_together_has_one_moment_until_one_has_not() {
     }
     bench.places.opened = turns;
     bench.places.opened_at = Some(Millis(7));
-    let moments: Vec<_> = core::iter::from_fn(|| match bench.places.task(NOW) {
-        Task::Turn(taken) => Some(taken.at),
+    let mut taken: Vec<_> = core::iter::from_fn(|| match bench.places.task(NOW) {
+        Task::Turn(taken) => Some(taken),
         _ => None,
     })
     .collect();
     let at = Some(Millis(7));
+    let moments: Vec<_> = taken.iter().map(|taken| taken.at).collect();
     assert_eq!(moments, [at, at, None, None]);
+    bench.places.opened_at = at;
+    bench.put(taken.remove(0), READ);
+    assert_eq!(bench.places.opened_at, at);
+    let again = Next {
+        again: true,
+        ..READ
+    };
+    bench.put(taken.remove(0), again);
+    assert_eq!(bench.places.opened_at, None, "a turn was long");
     bench.places.opened_at = at;
     bench.places.first_task(NOW);
     assert_eq!(bench.places.opened_at, None, "the lane was taken over");
