@@ -5,7 +5,7 @@
 //! Fills a service with keys of 11 bytes and values of 32, whose times to live are spread evenly and at random over the
 //! seconds, and lets the real housekeeper run beside a thread that reads random keys now and then, whether they are
 //! there or not. Prints the housekeeper's share of a core while keys end, how late entries went, the longest time that
-//! a read took before the first key ended and while they did, and the memory before and a second after the last end.
+//! a read took before the first key ended and while they did, and the memory before, half way, and a second after the last end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -167,7 +167,7 @@ fn main() {
     std::thread::sleep(calm.saturating_duration_since(Instant::now()));
 
     let (keeper, ended) = (Housekeeper::new(), AtomicBool::new(false));
-    let (before, during, work) = std::thread::scope(|scope| {
+    let (before, half, during, work) = std::thread::scope(|scope| {
         let house = std::thread::Builder::new().name("house".into());
         let house = house.spawn_scoped(scope, || {
             keeper.run(&host);
@@ -182,12 +182,14 @@ fn main() {
             }
         });
         let before = probe(&host, keys, calm + CALM);
-        let during = probe(&host, keys, calm + CALM + span);
+        let mut during = probe(&host, keys, calm + CALM + span / 2);
+        let half = host.service().store().census();
+        during.add(&probe(&host, keys, calm + CALM + span));
         std::thread::sleep(Duration::from_secs(1));
         ended.store(true, Relaxed);
         nudges.join().expect("the nudging thread");
         keeper.stop();
-        (before, during, house.join().expect("the housekeeper"))
+        (before, half, during, house.join().expect("the housekeeper"))
     });
 
     let census = host.service().store().census();
@@ -214,6 +216,11 @@ fn main() {
         before.max(),
         before.percentile(99),
         verdict(during.max() <= 1000)
+    );
+    println!(
+        "| memory half way, bytes a key that is left | {:.1} of {:.1} | |",
+        half.memory as f64 / half.keys as f64,
+        full as f64 / keys as f64
     );
     println!(
         "| memory a second after the last end, MiB | {:.2} of {:.1}, {} keys | none of them |",
