@@ -12,6 +12,7 @@ mod import;
 mod load;
 mod seconds;
 mod serve;
+mod server;
 mod shell;
 mod stats;
 mod top;

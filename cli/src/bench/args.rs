@@ -4,9 +4,8 @@ use core::time::Duration;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use ant_cache_runtime_std::client::Address;
-
 use crate::seconds::seconds;
+use crate::server::Server;
 
 use super::keys::Distribution;
 use super::plan::{Length, Plan};
@@ -27,18 +26,8 @@ use super::workload::{Mix, Op};
 #[derive(Clone, Debug, clap::Args)]
 #[command(disable_help_flag = true, args_override_self = true)]
 pub(crate) struct Args {
-    /// Host of the server.
-    #[arg(short = 'h', long, default_value = "127.0.0.1")]
-    host: String,
-    /// Port of the server.
-    #[arg(short, long, default_value_t = Address::DEFAULT_PORT)]
-    port: u16,
-    /// Unix socket of the server, instead of host and port.
-    #[arg(short = 's', long, value_name = "PATH")]
-    unix_socket: Option<PathBuf>,
-    /// Password of the server.
-    #[arg(short = 'a', long, env = "ANT_CACHE_PASSWORD", hide_env_values = true)]
-    password: Option<String>,
+    #[command(flatten)]
+    server: Server,
     /// Protocol to speak.
     #[arg(long, value_enum, default_value_t = Dialect::Resp)]
     dialect: Dialect,
@@ -165,9 +154,6 @@ pub(crate) struct Args {
     /// Do not show on standard error how it goes; it is only shown at a terminal.
     #[arg(short, long)]
     quiet: bool,
-    /// Print help.
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
 }
 
 /// A time of a test: with none nothing would be measured.
@@ -235,24 +221,14 @@ impl Args {
         }
     }
 
-    fn address(&self) -> Address {
-        match &self.unix_socket {
-            Some(path) => Address::Unix(path.clone()),
-            None => Address::Tcp {
-                host: self.host.clone(),
-                port: self.port,
-            },
-        }
-    }
-
     fn plan(&self) -> Result<Plan, String> {
         let mixes = match &self.ratio {
             Some(mix) => vec![mix.clone()],
             None => self.test.iter().map(|&op| Mix::only(op)).collect(),
         };
         let plan = Plan {
-            address: self.address(),
-            password: self.password.clone(),
+            address: self.server.address(),
+            password: self.server.password(),
             dialect: self.dialect,
             clients: self.clients,
             threads: self.threads,

@@ -11,9 +11,10 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ant_cache_core::limits::{MAX_ARGS, MAX_KEY, MAX_REQUEST};
-use ant_cache_runtime_std::client::{Client, ClientError};
+use ant_cache_runtime_std::client::{Client, ClientError, ClientOptions};
 
-use crate::load::{Feeder, Progress, REFUSED, SHOWN, Server, UNUSABLE, open};
+use crate::load::{Feeder, Progress, REFUSED, SHOWN, UNUSABLE, open};
+use crate::server::Server;
 use entry::{Entry, Kind};
 use rdb::{Limits, RdbError, Reader};
 use summary::Summary;
@@ -38,9 +39,6 @@ pub(crate) struct Args {
     /// Only read the file, and tell what is in it.
     #[arg(long)]
     check: bool,
-    /// Print help.
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
 }
 
 /// Which databases are loaded.
@@ -112,7 +110,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 fn import(args: &Args, summary: &mut Summary) -> Result<Duration, Failure> {
     let (input, bytes) = open(&args.file).map_err(Failure::Open)?;
     let mut reader = Reader::new(input, LIMITS)?;
-    let client = (!args.check).then(|| args.server.connect()).transpose()?;
+    let client = (!args.check)
+        .then(|| args.server.connect(ClientOptions::default()))
+        .transpose()?;
     let progress = Progress::new(bytes);
     let end = each(args, &mut reader, client, summary, &progress);
     summary.file(&reader);

@@ -1,6 +1,5 @@
 //! `ant-cache-cli load`: commands from a file into a running server.
 
-mod connection;
 mod feed;
 mod lines;
 mod progress;
@@ -11,11 +10,11 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ant_cache_runtime_std::client::ClientError;
+use ant_cache_runtime_std::client::{ClientError, ClientOptions};
 
+use crate::server::Server;
 use lines::Lines;
 
-pub(crate) use connection::Server;
 pub(crate) use feed::{Feeder, Request};
 pub(crate) use progress::Progress;
 
@@ -33,9 +32,6 @@ pub(crate) struct Args {
     file: PathBuf,
     #[command(flatten)]
     server: Server,
-    /// Print help.
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
 }
 
 /// Something was refused.
@@ -114,7 +110,7 @@ fn feed(args: &Args, counts: &mut Counts) -> Result<Duration, Failure> {
     let unreadable = |error| Failure::File(args.file.clone(), error);
     let (input, bytes) = open(&args.file).map_err(unreadable)?;
     let progress = Progress::new(bytes);
-    let mut feeder = Feeder::new(args.server.connect()?);
+    let mut feeder = Feeder::new(args.server.connect(ClientOptions::default())?);
     let mut lines = Lines::new(input);
     while let Some(line) = lines.next().map_err(unreadable)? {
         let (offset, number) = (lines.offset(), lines.number());

@@ -11,14 +11,14 @@ use core::time::Duration;
 use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
 use ant_cache_core::client::Value;
-use ant_cache_runtime_std::client::{Address, ClientError, ClientOptions, Protocol};
+use ant_cache_runtime_std::client::{ClientError, ClientOptions, Protocol};
 
 use crate::seconds::seconds;
+use crate::server::Server;
 use session::{Reply, Session};
 
 /// Talks to a server. With a COMMAND it sends that and prints the reply; else it reads commands, from a terminal with
@@ -28,18 +28,8 @@ use session::{Reply, Session};
 #[derive(Clone, Debug, clap::Args)]
 #[command(disable_help_flag = true, args_override_self = true)]
 pub(crate) struct Args {
-    /// Host of the server.
-    #[arg(short = 'h', long, default_value = "127.0.0.1")]
-    host: String,
-    /// Port of the server.
-    #[arg(short, long, default_value_t = Address::DEFAULT_PORT)]
-    port: u16,
-    /// Unix socket of the server, instead of host and port.
-    #[arg(short = 's', long, value_name = "PATH")]
-    unix_socket: Option<PathBuf>,
-    /// Password of the server. Others can see a command line: better in the environment.
-    #[arg(short = 'a', long, env = "ANT_CACHE_PASSWORD", hide_env_values = true)]
-    password: Option<String>,
+    #[command(flatten)]
+    server: Server,
     /// Speak the text dialect instead of RESP.
     #[arg(long, conflicts_with = "resp3")]
     text: bool,
@@ -64,9 +54,6 @@ pub(crate) struct Args {
     /// Print replies as for a terminal, also where there is none.
     #[arg(long)]
     no_raw: bool,
-    /// Print help.
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
     /// The command and its arguments.
     #[arg(trailing_var_arg = true)]
     command: Vec<OsString>,
@@ -146,17 +133,10 @@ fn start(args: Args) -> Result<(), Failure> {
 
 impl Args {
     fn session(&self) -> Session {
-        let address = match &self.unix_socket {
-            Some(path) => Address::Unix(path.clone()),
-            None => Address::Tcp {
-                host: self.host.clone(),
-                port: self.port,
-            },
-        };
         let options = ClientOptions {
             // A person decides how long to wait for a long reply.
             read_timeout: None,
-            password: self.password.clone(),
+            password: self.server.password(),
             protocol: if self.resp3 {
                 Protocol::Resp3
             } else {
@@ -164,7 +144,7 @@ impl Args {
             },
             ..ClientOptions::default()
         };
-        Session::new(address, options, self.text)
+        Session::new(self.server.address(), options, self.text)
     }
 }
 

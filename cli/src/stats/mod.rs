@@ -1,6 +1,6 @@
 //! `ant-cache-cli stats`: what a server tells of itself, once.
 
-mod server;
+mod reading;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use ant_cache_runtime_std::client::ErrorKind;
 use serde_json::{Map, Value, json};
 
-pub(crate) use server::{CommandLine, HotKey, Reading, Server, hot_keys};
+use crate::server::Server;
+pub(crate) use reading::{CommandLine, HotKey, Reading, connect, hot_keys};
 
 /// Prints what a server tells of itself: INFO with all of its sections, and the hottest keys.
 ///
@@ -28,7 +29,7 @@ const HOT_KEYS: usize = 10;
 
 /// Prints the figures.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let asked = args.server.connect().and_then(|mut client| {
+    let asked = connect(&args.server).and_then(|mut client| {
         let reading = Reading::take(&mut client)?;
         Ok((reading, hot_keys(&mut client, HOT_KEYS)?))
     });

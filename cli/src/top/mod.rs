@@ -13,7 +13,8 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
 use crate::seconds::seconds;
-use crate::stats::{Reading, Server, hot_keys};
+use crate::server::Server;
+use crate::stats::{Reading, connect, hot_keys};
 use figures::Figures;
 
 /// Shows a server's figures, live: rates, latency, memory, hit ratio, the worker pool, the hottest keys. q ends it.
@@ -51,7 +52,7 @@ fn show(args: &Args) -> Result<(), String> {
         return Err("there is no terminal; ant-cache-cli stats prints the figures once".to_owned());
     }
     // A server that cannot be reached at all is told without a screen.
-    let mut client = args.server.connect().map_err(|error| error.to_string())?;
+    let mut client = connect(&args.server).map_err(|error| error.to_string())?;
     let mut figures = Figures::default();
     look(&mut client, &mut figures).map_err(|error| error.to_string())?;
     let mut terminal = ratatui::try_init().map_err(|error| error.to_string())?;

@@ -1,57 +1,23 @@
-//! Where a server is, as arguments, and what it tells of itself.
+//! What a server tells of itself.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use ant_cache_core::client::Value;
-use ant_cache_runtime_std::client::{Address, Client, ClientError, ClientOptions};
+use ant_cache_runtime_std::client::{Client, ClientError, ClientOptions};
+
+use crate::server::Server;
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The server that is asked.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Server {
-    /// Host of the server.
-    #[arg(short = 'h', long, default_value = "127.0.0.1")]
-    host: String,
-    /// Port of the server.
-    #[arg(short, long, default_value_t = Address::DEFAULT_PORT)]
-    port: u16,
-    /// Unix socket of the server, instead of host and port.
-    #[arg(short = 's', long, value_name = "PATH")]
-    unix_socket: Option<PathBuf>,
-    /// Password of the server. Others can see a command line: better in the environment.
-    #[arg(short = 'a', long, env = "ANT_CACHE_PASSWORD", hide_env_values = true)]
-    password: Option<String>,
-    /// Print help.
-    #[arg(long, action = clap::ArgAction::Help)]
-    help: Option<bool>,
-}
-
-impl Server {
-    /// Its address.
-    pub(crate) fn address(&self) -> Address {
-        match &self.unix_socket {
-            Some(path) => Address::Unix(path.clone()),
-            None => Address::Tcp {
-                host: self.host.clone(),
-                port: self.port,
-            },
-        }
-    }
-
-    /// A connection to it.
-    pub(crate) fn connect(&self) -> Result<Client, ClientError> {
-        let options = ClientOptions {
-            connect_timeout: Some(PATIENCE),
-            read_timeout: Some(PATIENCE),
-            password: self.password.clone(),
-            ..ClientOptions::default()
-        };
-        Client::connect(self.address(), options)
-    }
+/// A connection to a server that is asked.
+pub(crate) fn connect(server: &Server) -> Result<Client, ClientError> {
+    server.connect(ClientOptions {
+        connect_timeout: Some(PATIENCE),
+        read_timeout: Some(PATIENCE),
+        ..ClientOptions::default()
+    })
 }
 
 /// What INFO told at one moment: fields by section, in their order.

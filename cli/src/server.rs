@@ -1,10 +1,10 @@
-//! How the commands that fill a server reach it.
+//! The server that a subcommand talks to.
 
 use std::path::PathBuf;
 
 use ant_cache_runtime_std::client::{Address, Client, ClientError, ClientOptions};
 
-/// The server to fill.
+/// Where it is, as arguments. `-h` is its host, as in redis-cli, so whoever flattens this turns off clap's own help.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Server {
     /// Host of the server.
@@ -19,22 +19,34 @@ pub(crate) struct Server {
     /// Password of the server. Others can see a command line: better in the environment.
     #[arg(short = 'a', long, env = "ANT_CACHE_PASSWORD", hide_env_values = true)]
     password: Option<String>,
+    /// Print help.
+    #[arg(long, action = clap::ArgAction::Help, display_order = 999)]
+    help: Option<bool>,
 }
 
 impl Server {
-    /// Connects.
-    pub(crate) fn connect(&self) -> Result<Client, ClientError> {
-        let address = match &self.unix_socket {
+    /// Its address.
+    pub(crate) fn address(&self) -> Address {
+        match &self.unix_socket {
             Some(path) => Address::Unix(path.clone()),
             None => Address::Tcp {
                 host: self.host.clone(),
                 port: self.port,
             },
-        };
+        }
+    }
+
+    /// Its password, if it was told.
+    pub(crate) fn password(&self) -> Option<String> {
+        self.password.clone()
+    }
+
+    /// A connection to it, with its password and otherwise these options.
+    pub(crate) fn connect(&self, options: ClientOptions) -> Result<Client, ClientError> {
         let options = ClientOptions {
-            password: self.password.clone(),
-            ..ClientOptions::default()
+            password: self.password(),
+            ..options
         };
-        Client::connect(address, options)
+        Client::connect(self.address(), options)
     }
 }
