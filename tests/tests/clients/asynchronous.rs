@@ -1,49 +1,22 @@
 //! The asynchronous client against servers that misbehave by script, and dropped at every point where it waits.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use ant_cache_core::client::Value;
 use ant_cache_runtime_smol::client::{
     Address, Client, ClientOptions, ErrorKind, Pool, PoolOptions, Protocol,
 };
-use futures_io::{AsyncRead, AsyncWrite};
-use futures_lite::future::{block_on, zip};
+use smol::future::{block_on, zip};
+use smol::io::{AsyncRead, AsyncWrite};
 
-/// A server whose connections, one after the other, are handled by the given scripts.
-fn server<const N: usize>(scripts: [fn(&mut TcpStream); N]) -> (Address, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
-    let thread = thread::spawn(move || {
-        for script in scripts {
-            let (mut stream, _) = listener.accept().unwrap();
-            script(&mut stream);
-        }
-    });
-    (address, thread)
-}
-
-/// Reads exactly these bytes.
-fn expect(stream: &mut impl Read, request: &[u8]) {
-    let mut got = vec![0; request.len()];
-    stream.read_exact(&mut got).unwrap();
-    assert_eq!(
-        got.escape_ascii().to_string(),
-        request.escape_ascii().to_string()
-    );
-}
-
-/// Says nothing until the client has gone.
-fn silent(stream: &mut TcpStream) {
-    let mut sink = Vec::new();
-    let _ = stream.read_to_end(&mut sink);
-}
+use crate::script::{PING, expect, impatient, server, silent};
 
 /// Answers each request with its last word, for each connection in a thread, until the process ends.
 fn echo() -> Address {
@@ -73,16 +46,6 @@ fn status(text: impl Into<Vec<u8>>) -> Value {
     Value::Status(text.into())
 }
 
-fn impatient() -> ClientOptions {
-    let limit = Some(Duration::from_millis(20));
-    ClientOptions {
-        read_timeout: limit,
-        write_timeout: limit,
-        ..ClientOptions::default()
-    }
-}
-
-const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const HELLO: &[u8] = b"*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$1\r\np\r\n";
 
 #[test]
@@ -261,7 +224,10 @@ fn what_goes_wrong_is_told_apart() {
 
 #[test]
 fn a_unix_socket_is_as_good() {
-    let path = std::env::temp_dir().join(format!("ant-cache-client-{}.sock", std::process::id()));
+    let path = std::env::temp_dir().join(format!(
+        "ant-cache-asynchronous-{}.sock",
+        std::process::id()
+    ));
     let listener = UnixListener::bind(&path).unwrap();
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -430,7 +396,7 @@ fn tasks_share_a_pool_of_any_executor() {
             ..PoolOptions::default()
         },
     ));
-    let executor = async_executor::Executor::new();
+    let executor = smol::Executor::new();
     let tasks: Vec<_> = (0..20)
         .map(|task| {
             let pool = Arc::clone(&pool);

@@ -6,49 +6,11 @@ use ant_cache_runtime_std::client::{
 };
 use core::time::Duration;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
-/// A server whose connections, one after the other, are handled by the given scripts.
-fn server<const N: usize>(scripts: [fn(&mut TcpStream); N]) -> (Address, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
-    let thread = thread::spawn(move || {
-        for script in scripts {
-            let (mut stream, _) = listener.accept().unwrap();
-            script(&mut stream);
-        }
-    });
-    (address, thread)
-}
-
-/// Reads exactly these bytes.
-fn expect(stream: &mut impl Read, request: &[u8]) {
-    let mut got = vec![0; request.len()];
-    stream.read_exact(&mut got).unwrap();
-    assert_eq!(
-        got.escape_ascii().to_string(),
-        request.escape_ascii().to_string()
-    );
-}
-
-/// Says nothing until the client has gone.
-fn silent(stream: &mut TcpStream) {
-    let mut sink = Vec::new();
-    let _ = stream.read_to_end(&mut sink);
-}
-
-fn impatient() -> ClientOptions {
-    let limit = Some(Duration::from_millis(20));
-    ClientOptions {
-        read_timeout: limit,
-        write_timeout: limit,
-        ..ClientOptions::default()
-    }
-}
-
-const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+use crate::script::{PING, expect, impatient, server, silent};
 
 #[test]
 fn a_reply_in_single_bytes() {
@@ -360,7 +322,7 @@ fn a_pipeline_keeps_errors_in_their_places() {
 
 #[test]
 fn a_unix_socket() {
-    let path = std::env::temp_dir().join(format!("ant-cache-client-{}.sock", std::process::id()));
+    let path = std::env::temp_dir().join(format!("ant-cache-blocking-{}.sock", std::process::id()));
     let listener = UnixListener::bind(&path).unwrap();
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();

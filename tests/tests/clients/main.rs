@@ -1,0 +1,5 @@
+//! The clients against servers that misbehave by script.
+
+mod asynchronous;
+mod blocking;
+mod script;
