@@ -7,7 +7,8 @@
 use alloc::vec::Vec;
 
 use super::entry::{self, Header};
-use super::log::{Handle, Queue};
+use super::log::Handle;
+use super::position::Queue;
 use super::shard::Shard;
 use crate::Millis;
 use crate::buffer::Blob;

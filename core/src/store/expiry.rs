@@ -17,7 +17,8 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::entry::Header;
 use super::index::remnant;
-use super::log::{Handle, Position};
+use super::log::Handle;
+use super::position::Position;
 use super::shard::Shard;
 use super::wheel::{Remnant, Wheel};
 use crate::buffer::Blob;

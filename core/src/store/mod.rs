@@ -8,7 +8,9 @@
 mod account;
 mod apply;
 mod blobs;
+mod commit;
 mod copying;
+mod effect;
 mod entry;
 mod evict;
 mod expiry;
@@ -20,6 +22,7 @@ mod log;
 mod model;
 pub mod packed;
 mod policy;
+mod position;
 mod room;
 mod shard;
 mod tour;
@@ -42,11 +45,12 @@ use expiry::{Agenda, Timers};
 use index::{Hint, Notice};
 
 pub use copying::Copying;
+pub use effect::{Committed, Effect, NewData};
 pub use entry::{Data, Item, Kind};
 pub use key::{Key, KeyHasher};
-pub use log::Position;
+pub use position::Position;
 pub use room::{Room, Search};
-pub use shard::{Committed, Effect, NewData, Shard};
+pub use shard::Shard;
 pub(crate) use tour::Tour;
 
 /// The keys of one server.

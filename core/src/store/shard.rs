@@ -6,114 +6,32 @@ use alloc::vec::Vec;
 
 use super::account::Account;
 use super::blobs::Blobs;
-use super::entry::{self, Data, Header, Item, Kind, Stored};
+use super::entry::{self, Data, Header, Item, Kind};
 use super::expiry::Timers;
 use super::index::{Entries, Index, Notice};
 use super::key::{Key, KeyHasher};
-use super::log::{Handle, Log, Position, Queue};
+use super::log::{Handle, Log};
 use super::policy::Policy;
+use super::position::{Position, Queue};
 use super::{Census, Limit};
 use crate::Millis;
 use crate::buffer::Blob;
 use crate::journal::{Epoch, Parcel, Pending, Record};
-
-/// A value on its way into the store.
-#[derive(Clone, Debug)]
-pub enum NewData<'a> {
-    /// Fewer than [`Blob::MIN`] bytes; copied under the lock.
-    Bytes(&'a [u8]),
-    /// More, made before the lock was taken.
-    Blob(Blob),
-}
-
-impl<'a> NewData<'a> {
-    /// Number of bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Blob(blob) => blob.len(),
-        }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Copies a large value into a blob; a small one is only referred to.
-    #[must_use]
-    pub fn copy(bytes: &'a [u8]) -> Self {
-        if bytes.len() < Blob::MIN {
-            Self::Bytes(bytes)
-        } else {
-            Self::Blob(Blob::new(bytes.to_vec()))
-        }
-    }
-
-    /// Takes a value that was built; nothing large is copied.
-    #[must_use]
-    pub fn take(bytes: &'a mut Vec<u8>) -> Self {
-        if bytes.len() < Blob::MIN {
-            Self::Bytes(bytes)
-        } else {
-            Self::Blob(Blob::new(core::mem::take(bytes)))
-        }
-    }
-}
-
-/// A change of one key: what happens, never under which condition. The caller has decided that under the same lock.
-#[derive(Clone, Debug)]
-pub enum Effect<'a> {
-    /// Value, kind and time to live are replaced together.
-    Set {
-        /// What the value is.
-        kind: Kind,
-        /// Its bytes.
-        data: NewData<'a>,
-        /// When it ends; `None` means never.
-        expires: Option<Millis>,
-    },
-    /// The key goes.
-    Delete,
-    /// The time to live is replaced. Nothing happens where the key is absent.
-    Expire(Option<Millis>),
-    /// `bytes` are written into the string at `offset`, zeros fill a gap before them. An absent key is an empty string.
-    Patch {
-        /// Offset of the first byte written.
-        offset: usize,
-        /// The bytes.
-        bytes: &'a [u8],
-    },
-}
-
-/// What [`Shard::commit`] did.
-#[derive(Debug, Default)]
-#[must_use = "a large value that was replaced is to be dropped after the lock"]
-pub struct Committed {
-    /// Whether the key existed before.
-    pub existed: bool,
-    /// The large value that was replaced: freeing it is the caller's work, after the lock is released.
-    pub dropped: Option<Blob>,
-    /// Large values of entries that had to go, as far as entries are counted. To be dropped after the lock, too.
-    pub evicted: Vec<Blob>,
-}
 
 /// A part of the store behind one lock.
 #[derive(Debug)]
 #[repr(C)] // What every look-up reads comes first, and what every change writes: one cache line with the lock.
 pub struct Shard {
     generation: u64,
-    changes: u64,
+    pub(super) changes: u64,
     /// Where changes are recorded.
-    pending: Option<Box<Pending>>,
+    pub(super) pending: Option<Box<Pending>>,
     pub(super) index: Index,
     pub(super) log: Log,
     pub(super) blobs: Blobs,
     pub(super) hasher: Arc<KeyHasher>,
     account: Account,
-    limit: Limit,
+    pub(super) limit: Limit,
     pub(super) policy: Policy,
     pub(super) timers: Timers,
     pub(super) expiring: usize,
@@ -201,7 +119,7 @@ impl Shard {
     }
 
     #[inline]
-    fn find(&self, key: &Key<'_>) -> Option<(Handle, Header)> {
+    pub(super) fn find(&self, key: &Key<'_>) -> Option<(Handle, Header)> {
         let handle = self.handle(key)?;
         Some((handle, Header::read(self.log.at(handle))))
     }
@@ -267,80 +185,6 @@ impl Shard {
         (!header.is_due(bytes, now)).then(|| self.item(handle, &header))
     }
 
-    /// Changes `key`: the one way in which anything in the store changes.
-    pub fn commit(&mut self, key: &Key<'_>, effect: Effect<'_>, now: Millis) -> Committed {
-        let mut found = self.find(key);
-        let mut dropped = None;
-        if let Some((handle, header)) = found
-            && header.is_due(self.log.at(handle), now)
-        {
-            dropped = self.remove(key.hash(), handle, &header);
-            self.expired += 1;
-            found = None;
-        }
-        if let Some(pending) = &mut self.pending {
-            pending.record(key.bytes(), &effect, found.is_some(), now);
-        }
-        let sooner = self.sooner_end(found.as_ref(), &effect);
-        if let (
-            Some((handle, header)),
-            Effect::Set {
-                kind,
-                data,
-                expires,
-            },
-        ) = (&found, &effect)
-            && self.overwrite(*handle, header, *kind, data, *expires)
-        {
-            self.changes += 1;
-            if let Some(end) = sooner {
-                self.schedule(key.hash(), end, now);
-                self.settle();
-            }
-            return Committed {
-                existed: true,
-                ..Committed::default()
-            };
-        }
-        let mut evicted = Vec::new();
-        match (&found, &effect) {
-            (_, Effect::Delete | Effect::Expire(_)) => {}
-            (Some((handle, _)), _) => entry::touch(self.log.at_mut(*handle)),
-            (None, _) => {
-                self.policy.missed(key.hash());
-                self.admit(now, &mut evicted);
-            }
-        }
-        let existed = found.is_some();
-        let replaced = match effect {
-            Effect::Set {
-                kind,
-                data,
-                expires,
-            } => self.set(key, found, kind, data, expires),
-            Effect::Delete => {
-                found.and_then(|(handle, header)| self.remove(key.hash(), handle, &header))
-            }
-            Effect::Expire(expires) => {
-                if let Some((handle, header)) = found {
-                    self.expire(key, handle, &header, expires);
-                }
-                None
-            }
-            Effect::Patch { offset, bytes } => self.patch(key, found, offset, bytes),
-        };
-        self.changes += 1;
-        if let Some(end) = sooner {
-            self.schedule(key.hash(), end, now);
-        }
-        self.settle();
-        Committed {
-            existed,
-            dropped: replaced.or(dropped),
-            evicted,
-        }
-    }
-
     /// Has changes recorded from now on, in `pending`.
     pub(super) fn record(&mut self, pending: Box<Pending>) {
         self.pending = Some(pending);
@@ -395,12 +239,6 @@ impl Shard {
         }
     }
 
-    /// Lets entries go until one more is within the limit, where entries are counted.
-    #[inline]
-    fn admit(&mut self, now: Millis, evicted: &mut Vec<Blob>) {
-        while self.is_full() && self.evict_one(self.limit.eviction, now, evicted) {}
-    }
-
     /// Bytes of memory.
     #[inline]
     pub(super) fn memory(&self) -> usize {
@@ -418,98 +256,6 @@ impl Shard {
         self.account.tell(self.memory());
     }
 
-    /// Replaces a value by one of the same size where it is; false where it does not fit. Memory stays as it was, so that
-    /// only two cache lines are written: the shard's first and the entry's.
-    #[inline]
-    fn overwrite(
-        &mut self,
-        handle: Handle,
-        header: &Header,
-        kind: Kind,
-        data: &NewData<'_>,
-        expires: Option<Millis>,
-    ) -> bool {
-        let NewData::Bytes(bytes) = data else {
-            return false;
-        };
-        let entry = self.log.at_mut(handle);
-        if !header.takes(entry, kind, bytes, expires) {
-            return false;
-        }
-        entry::touch(entry);
-        header.value_mut(entry).copy_from_slice(bytes);
-        header.write_expiry(entry, expires);
-        true
-    }
-
-    /// The end that an entry will have, if it had none or a later one.
-    #[inline]
-    fn sooner_end(&self, found: Option<&(Handle, Header)>, effect: &Effect<'_>) -> Option<Millis> {
-        let (&Effect::Set {
-            expires: Some(end), ..
-        }
-        | &Effect::Expire(Some(end))) = effect
-        else {
-            return None;
-        };
-        match (found, effect) {
-            (None, Effect::Expire(_)) => None,
-            (None, _) => Some(end),
-            (Some((handle, header)), _) => {
-                let old = header.expires(self.log.at(*handle));
-                old.is_none_or(|old| end < old).then_some(end)
-            }
-        }
-    }
-
-    fn set(
-        &mut self,
-        key: &Key<'_>,
-        found: Option<(Handle, Header)>,
-        kind: Kind,
-        data: NewData<'_>,
-        expires: Option<Millis>,
-    ) -> Option<Blob> {
-        let value = match data {
-            NewData::Bytes(bytes) => Stored::Inline(bytes),
-            NewData::Blob(blob) => Stored::Blob(self.blobs.insert(blob)),
-        };
-        self.place(key, found.as_ref(), kind, value, expires)
-    }
-
-    /// Writes an entry at the head, in the place of `found` where there is one; returns the blob that this frees.
-    fn place(
-        &mut self,
-        key: &Key<'_>,
-        found: Option<&(Handle, Header)>,
-        kind: Kind,
-        value: Stored<'_>,
-        expires: Option<Millis>,
-    ) -> Option<Blob> {
-        let size = entry::size(key.bytes(), value, expires);
-        let queue = found.map_or(Queue::Window, |(old, _)| self.log.queue_of(*old));
-        let (new, to) = self
-            .log
-            .append(queue, size)
-            .expect("a shard holds 4 GiB of entries");
-        entry::write(to, kind, key.bytes(), value, expires);
-        self.expiring += usize::from(expires.is_some());
-        let Some((old, header)) = found else {
-            self.index
-                .insert(key.hash(), new, &(&self.log, &*self.hasher));
-            return None;
-        };
-        self.log.at_mut(new)[0] = header.reads();
-        let blob = header.blob(self.log.at(*old));
-        self.index.replace(key.hash(), *old, new);
-        self.log.kill(*old, header.size());
-        self.forget_end(header);
-        // Where the value only moved, the blob stays.
-        let moved = matches!(value, Stored::Blob(number) if blob == Some(number));
-        blob.filter(|_| !moved)
-            .map(|number| self.blobs.remove(number))
-    }
-
     pub(super) fn remove(&mut self, hash: u64, handle: Handle, header: &Header) -> Option<Blob> {
         let blob = header.blob(self.log.at(handle));
         self.index.remove(hash, handle, &(&self.log, &*self.hasher));
@@ -519,7 +265,7 @@ impl Shard {
     }
 
     /// An entry that may have had an end has gone, or has another.
-    fn forget_end(&mut self, header: &Header) {
+    pub(super) fn forget_end(&mut self, header: &Header) {
         if header.has_expiry() {
             self.expiring -= 1;
             self.renew_timers();
@@ -529,64 +275,6 @@ impl Shard {
     /// The hash of an entry's key.
     pub(super) fn hash_of(&self, handle: Handle) -> u64 {
         (&self.log, &*self.hasher).hash(handle)
-    }
-
-    fn expire(&mut self, key: &Key<'_>, handle: Handle, header: &Header, expires: Option<Millis>) {
-        if header.expiry_fits(self.log.at(handle), expires) {
-            header.write_expiry(self.log.at_mut(handle), expires);
-            return;
-        }
-        // The entry changes its size. A small value goes through the stack: the log cannot lend it while it grows.
-        let mut copy = [0; Blob::MIN];
-        let bytes = self.log.at(handle);
-        let value = match header.blob(bytes) {
-            Some(number) => Stored::Blob(number),
-            None => {
-                let value = header.value(bytes);
-                copy[..value.len()].copy_from_slice(value);
-                Stored::Inline(&copy[..value.len()])
-            }
-        };
-        let freed = self.place(key, Some(&(handle, *header)), header.kind(), value, expires);
-        debug_assert!(freed.is_none(), "the value only moved");
-    }
-
-    fn patch(
-        &mut self,
-        key: &Key<'_>,
-        found: Option<(Handle, Header)>,
-        offset: usize,
-        bytes: &[u8],
-    ) -> Option<Blob> {
-        let end = offset + bytes.len();
-        if let Some((handle, header)) = &found {
-            if let Some(number) = header.blob(self.log.at(*handle)) {
-                let blob = self.blobs.get_mut(number);
-                let value = blob.make_mut();
-                if value.len() < end {
-                    value.resize(end, 0);
-                }
-                value[offset..end].copy_from_slice(bytes);
-                self.blobs.recount(number);
-                return None;
-            }
-            let value = header.value_mut(self.log.at_mut(*handle));
-            if end <= value.len() {
-                value[offset..end].copy_from_slice(bytes);
-                return None;
-            }
-        }
-        let old = found.as_ref().map_or(&[][..], |(handle, header)| {
-            header.value(self.log.at(*handle))
-        });
-        let mut value = Vec::with_capacity(end.max(old.len()));
-        value.extend_from_slice(old);
-        value.resize(end.max(old.len()), 0);
-        value[offset..end].copy_from_slice(bytes);
-        let expires = found
-            .as_ref()
-            .and_then(|(handle, header)| header.expires(self.log.at(*handle)));
-        self.set(key, found, Kind::String, NewData::take(&mut value), expires)
     }
 
     /// Gives an extent back where too much of the log is dead. One a change keeps up: a change kills less than one
