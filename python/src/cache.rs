@@ -1,8 +1,8 @@
 //! The store in the process of the interpreter.
 //!
 //! Keys are `str` or `bytes`, and as in a dict `"a"` and `b"a"` are two: bytes are stored behind a byte that UTF-8 does not
-//! have, so that the keys that people use are not copied for a look-up. A value is stored behind a byte that says what
-//! it is.
+//! have, so that the keys that people use are not copied for a look-up. Behind a value stands a byte that says what it is:
+//! in front of text it would keep the interpreter from reading that by the word.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::profile::Profile;
 /// In front of a key that is `bytes`.
 const BYTES_KEY: u8 = 0xff;
 
-/// In front of a value that is `bytes`.
+/// Behind a value that is `bytes`.
 const BYTES: u8 = b'b';
-/// In front of a value that is `str`.
+/// Behind a value that is `str`.
 const TEXT: u8 = b's';
-/// In front of a value that is anything else.
+/// Behind a value that is anything else.
 const PICKLE: u8 = b'p';
 
 /// A cache in this process, and the native base of `antcache.Cache`.
@@ -51,8 +51,8 @@ fn pickle<'py>(py: Python<'py>, function: &str) -> PyResult<Bound<'py, PyAny>> {
 fn pack(value: Object<'_, '_>) -> PyResult<Vec<u8>> {
     let packed = |mark: u8, bytes: &[u8]| {
         let mut packed = Vec::with_capacity(1 + bytes.len());
-        packed.push(mark);
         packed.extend_from_slice(bytes);
+        packed.push(mark);
         packed
     };
     if let Ok(bytes) = value.cast_exact::<PyBytes>() {
@@ -70,9 +70,9 @@ fn pack(value: Object<'_, '_>) -> PyResult<Vec<u8>> {
 #[inline]
 fn unpack<'py>(py: Python<'py>, stored: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     match stored {
-        [BYTES, bytes @ ..] => Ok(PyBytes::new(py, bytes).into_any()),
-        [TEXT, text @ ..] => PyString::from_bytes(py, text).map(Bound::into_any),
-        [PICKLE, pickled @ ..] => pickle(py, "loads")?.call1((PyBytes::new(py, pickled),)),
+        [bytes @ .., BYTES] => Ok(PyBytes::new(py, bytes).into_any()),
+        [text @ .., TEXT] => PyString::from_bytes(py, text).map(Bound::into_any),
+        [pickled @ .., PICKLE] => pickle(py, "loads")?.call1((PyBytes::new(py, pickled),)),
         _ => Err(PyValueError::new_err("not a value of this cache")),
     }
 }
@@ -85,14 +85,18 @@ fn key_object<'py>(py: Python<'py>, key: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     }
 }
 
+/// A key that is text, as it is stored.
+#[inline]
+fn text<'a>(key: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
+    let text = key.cast::<PyString>().ok()?.to_str().ok()?;
+    Some(text.as_bytes())
+}
+
 impl Cache {
     /// A key as it is stored.
-    #[inline]
     fn key<'a>(&self, key: &'a Bound<'_, PyAny>, method: &str) -> PyResult<Cow<'a, [u8]>> {
-        if let Ok(text) = key.cast::<PyString>()
-            && let Ok(text) = text.to_str()
-        {
-            return Ok(Cow::Borrowed(text.as_bytes()));
+        if let Some(text) = text(key) {
+            return Ok(Cow::Borrowed(text));
         }
         let bytes = self.profile.string(key, method, "a key")?;
         Ok(Cow::Owned([&[BYTES_KEY], &bytes[..]].concat()))
@@ -104,8 +108,11 @@ impl Cache {
         key: &Bound<'py, PyAny>,
         method: &str,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let name = self.key(key, method)?;
-        let found = self.cache.get_with(name, |stored| unpack(key.py(), stored));
+        let unpack = |stored: &Bytes| unpack(key.py(), stored);
+        let found = match text(key) {
+            Some(text) => self.cache.get_with(text, unpack),
+            None => self.cache.get_with(self.key(key, method)?, unpack),
+        };
         found.transpose()
     }
 

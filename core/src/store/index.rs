@@ -5,6 +5,7 @@
 //! Strong, 1979). A table never grows by itself: hashbrown would double one of constant population once tombstones
 //! have used up its room (8,192 slots at half load: after 34,000 replacements).
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -153,9 +154,18 @@ pub(super) struct Index {
     /// Table 0, in place: for a shard with one table, a look-up goes straight to it.
     first: Table,
     depth: u32,
-    len: usize,
+    /// Number of entries. A shard holds 4 GiB of them, so fewer than that.
+    len: u32,
     /// Bytes of memory.
     memory: usize,
+    /// In memory of its own: the log, which every look-up reads too, begins behind this, and all of it is to lie in the
+    /// first two cache lines of a shard.
+    rest: Box<Rest>,
+}
+
+/// What only changes of the tables read, and look-ups where there are several.
+#[derive(Debug)]
+struct Rest {
     /// By the low `depth` directory bits of the hash: the number of a table. Empty while there is one.
     directory: Vec<u32>,
     /// Table 1 and so on.
@@ -198,26 +208,27 @@ impl Index {
     /// An empty index that tells where it is in `notice`.
     pub(super) fn new(notice: Notice) -> Self {
         notice.publish(None);
-        let first = Table::new(HashTable::new(), 0);
         Self {
-            first,
+            first: Table::new(HashTable::new(), 0),
             depth: 0,
             len: 0,
-            memory: 0,
-            directory: Vec::new(),
-            more: Vec::new(),
-            notice,
+            memory: size_of::<Rest>(),
+            rest: Box::new(Rest {
+                directory: Vec::new(),
+                more: Vec::new(),
+                notice,
+            }),
         }
     }
 
     /// Where this index tells where it is.
     pub(super) const fn notice(&self) -> &Notice {
-        &self.notice
+        &self.rest.notice
     }
 
     /// Number of entries.
     pub(super) const fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     #[inline]
@@ -225,7 +236,7 @@ impl Index {
         if self.depth == 0 {
             0
         } else {
-            self.directory[directory_bits(hash) & (self.directory.len() - 1)] as usize
+            self.rest.directory[directory_bits(hash) & (self.rest.directory.len() - 1)] as usize
         }
     }
 
@@ -234,7 +245,7 @@ impl Index {
         if number == 0 {
             &self.first
         } else {
-            &self.more[number - 1]
+            &self.rest.more[number - 1]
         }
     }
 
@@ -242,7 +253,7 @@ impl Index {
         if number == 0 {
             &mut self.first
         } else {
-            &mut self.more[number - 1]
+            &mut self.rest.more[number - 1]
         }
     }
 
@@ -253,18 +264,19 @@ impl Index {
 
     /// All tables by number.
     fn tables(&self) -> impl Iterator<Item = &Table> + Clone {
-        core::iter::once(&self.first).chain(&self.more)
+        core::iter::once(&self.first).chain(&self.rest.more)
     }
 
     /// To be called when a table has changed its place or size.
     fn publish(&mut self) {
-        self.memory = self.directory.capacity() * size_of::<u32>()
-            + self.more.capacity() * size_of::<Table>()
+        self.memory = size_of::<Rest>()
+            + self.rest.directory.capacity() * size_of::<u32>()
+            + self.rest.more.capacity() * size_of::<Table>()
             + self
                 .tables()
                 .map(|table| allocation(table.slots.allocation_size()))
                 .sum::<usize>();
-        self.notice.publish(if self.more.is_empty() {
+        self.rest.notice.publish(if self.rest.more.is_empty() {
             Some(&self.first)
         } else {
             None
@@ -272,7 +284,7 @@ impl Index {
     }
 
     /// The handle under `hash` that `eq` accepts.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, hash: u64, mut eq: impl FnMut(Handle) -> bool) -> Option<Handle> {
         self.table_of(hash)
             .slots
@@ -417,9 +429,9 @@ impl Index {
         let bit = self.table(number).depth;
         if bit == self.depth {
             if self.depth == 0 {
-                self.directory = vec![0];
+                self.rest.directory = vec![0];
             }
-            self.directory.extend_from_within(..);
+            self.rest.directory.extend_from_within(..);
             self.depth += 1;
         }
         let old = core::mem::take(&mut self.table_mut(number).slots);
@@ -438,10 +450,10 @@ impl Index {
         low.locate();
         high.locate();
         *self.table_mut(number) = low;
-        self.more.push(high);
-        let new = self.more.len() as u32;
+        self.rest.more.push(high);
+        let new = self.rest.more.len() as u32;
         self.publish();
-        for (place, table) in self.directory.iter_mut().enumerate() {
+        for (place, table) in self.rest.directory.iter_mut().enumerate() {
             if *table == number as u32 && place >> bit & 1 == 1 {
                 *table = new;
             }
@@ -454,7 +466,7 @@ impl Index {
         /// unless many keys were deleted from some and few from others.
         const TRIES: usize = 64;
         // Every slot gets the same chance: in a smaller table than the widest, there are slots that do not exist.
-        let count = self.more.len() + 1;
+        let count = self.rest.more.len() + 1;
         let widest = if count == 1 {
             self.first.slots.num_buckets()
         } else {
@@ -491,15 +503,16 @@ impl Index {
     #[cfg(test)]
     pub(super) fn validate(&self, hash_of: impl Fn(Handle) -> u64) {
         assert_eq!(
-            self.directory.len(),
+            self.rest.directory.len(),
             if self.depth == 0 { 0 } else { 1 << self.depth }
         );
         assert_eq!(
-            self.len,
+            self.len(),
             self.tables().map(|table| table.slots.len()).sum::<usize>()
         );
         for (number, table) in self.tables().enumerate() {
             let references = self
+                .rest
                 .directory
                 .iter()
                 .filter(|&&entry| entry as usize == number)

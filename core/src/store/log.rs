@@ -134,6 +134,10 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// Bytes at its start that a look-up reads.
+    #[cfg(test)]
+    pub(super) const HEAD: usize = size_of::<Vec<Box<[u8]>>>();
+
     /// An empty log whose first extent has this sequence.
     pub(super) const fn new(next_sequence: u64) -> Self {
         Self {

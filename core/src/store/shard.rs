@@ -111,7 +111,7 @@ impl Shard {
         self.index.len() >= self.limit.entries
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle(&self, key: &Key<'_>) -> Option<Handle> {
         self.index.find(key.hash(), |handle| {
             entry::has_key(self.log.at(handle), key.bytes())
@@ -156,7 +156,7 @@ impl Shard {
     }
 
     /// The value of `key`, which was asked for: eviction keeps it the longer. One whose time has come is gone.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn get(&mut self, key: &Key<'_>, now: Millis) -> Option<Item<'_>> {
         let handle = self.handle(key)?;
@@ -171,7 +171,7 @@ impl Shard {
         self.item_at(self.handle(key)?, now)
     }
 
-    #[inline]
+    #[inline(always)]
     fn item_at(&self, handle: Handle, now: Millis) -> Option<Item<'_>> {
         let bytes = self.log.at(handle);
         if let Some(value) = entry::plain_value(bytes) {
@@ -451,5 +451,21 @@ impl Entries for (&Log, &KeyHasher) {
 
     fn prefetch(&self, handle: Handle) {
         self.0.prefetch(handle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Options, Store};
+
+    /// What a look-up reads of a shard lies in the two lines that are asked for ahead.
+    #[test]
+    fn a_look_up_reads_two_lines() {
+        let store = Store::new(&Options::default());
+        let start = core::ptr::from_ref(&store.shards[0]).addr();
+        let log = core::ptr::from_ref(&store.lock(0).log).addr();
+        assert!(start.is_multiple_of(64));
+        assert!(log - start + Log::HEAD <= 2 * 64, "{}", log - start);
     }
 }
