@@ -77,7 +77,7 @@ pub enum Effect<'a> {
     },
 }
 
-/// What [`Shard::commit`] did.
+/// What [`Shard::commit`](super::Shard::commit) did.
 #[derive(Debug, Default)]
 #[must_use = "a large value that was replaced is to be dropped after the lock"]
 pub struct Committed {
