@@ -20,7 +20,7 @@ use crate::journal::{Epoch, Parcel, Pending, Record};
 
 /// A part of the store behind one lock.
 #[derive(Debug)]
-#[repr(C)] // What every look-up reads comes first, and what every change writes: one cache line with the lock.
+#[repr(C)] // What every look-up reads comes first, in two cache lines with the lock; what every change writes is in the first.
 pub struct Shard {
     generation: u64,
     pub(super) changes: u64,
