@@ -64,3 +64,24 @@ pub(crate) fn numbers() -> Option<Numbers> {
     #[cfg(not(feature = "jemalloc"))]
     None
 }
+
+/// Gives back to the system what has been free for long enough (`.cargo/config.toml` says how long). The allocator
+/// does so by itself too, within some calls that free or allocate; what this call has done, those need not.
+#[cfg_attr(
+    feature = "jemalloc",
+    expect(unsafe_code, reason = "no safe wrapper has this control")
+)]
+pub(crate) fn relieve() {
+    #[cfg(feature = "jemalloc")]
+    {
+        let none = std::ptr::null_mut();
+        // SAFETY: the name ends with NUL. Null pointers say that nothing is read or written, as this control demands.
+        let failed =
+            unsafe { tikv_jemalloc_sys::mallctl(DECAY_ALL.as_ptr(), none, none.cast(), none, 0) };
+        debug_assert_eq!(failed, 0, "the control is there");
+    }
+}
+
+/// The control that lets time pass for all arenas, which have the number 4,096 together (`MALLCTL_ARENAS_ALL`).
+#[cfg(feature = "jemalloc")]
+const DECAY_ALL: &std::ffi::CStr = c"arena.4096.decay";

@@ -20,7 +20,7 @@ pub(super) fn host(
     let mut options = settings.options(listeners);
     options.facts.extend(facts(metrics));
     options.gauges = Some(Arc::new(AllocatorGauges));
-    let host = Host::new(options, Clock::system());
+    let host = Host::new(options, Clock::system()).with_relief(allocator::relieve);
     // What is there before anybody connects. Threads have yet to start; as many work at once as there are cores, beside
     // those that accept and keep house.
     if let Some(numbers) = allocator::numbers() {

@@ -19,6 +19,17 @@ use ant_cache_host::{Clock, Host, Housekeeper};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// What the server has housekeeping do (cli/src/allocator.rs).
+#[expect(unsafe_code, reason = "no safe wrapper has this control")]
+fn relieve() {
+    let none = std::ptr::null_mut();
+    // SAFETY: the name ends with NUL; null pointers say that nothing is read or written.
+    let failed = unsafe {
+        tikv_jemalloc_sys::mallctl(c"arena.4096.decay".as_ptr(), none, none.cast(), none, 0)
+    };
+    assert_eq!(failed, 0, "the control is there");
+}
+
 /// How long nothing ends after filling, for comparison.
 const CALM: Duration = Duration::from_secs(3);
 
@@ -142,7 +153,7 @@ fn main() {
     let keys = numbers.first().copied().unwrap_or(10_000_000);
     let span = Duration::from_secs(numbers.get(1).copied().unwrap_or(60));
 
-    let host = Arc::new(Host::new(Default::default(), Clock::system()));
+    let host = Arc::new(Host::new(Default::default(), Clock::system()).with_relief(relieve));
     // Filling takes a third of this on a quiet machine.
     let filling = Duration::from_micros(3 * keys);
     let begin = Instant::now();

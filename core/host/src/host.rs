@@ -17,6 +17,7 @@ pub struct Host {
     service: Arc<Service>,
     clock: Arc<Clock>,
     pool: Arc<PoolStats>,
+    relief: Option<fn()>,
     #[cfg(feature = "faults")]
     fault: Option<Fault>,
 }
@@ -38,6 +39,7 @@ impl Host {
             service: Service::new(options),
             clock: Arc::new(clock),
             pool,
+            relief: None,
             #[cfg(feature = "faults")]
             fault: None,
         }
@@ -59,6 +61,22 @@ impl Host {
     #[must_use]
     pub fn pool(&self) -> &PoolStats {
         &self.pool
+    }
+
+    /// Has housekeeping call `relief`, every few milliseconds while there is anything to do: it is to make the allocator give back to
+    /// the system what is free. An allocator that does so at its own time does it within a call that frees or
+    /// allocates, and then whoever waits for the caller's locks waits for the system too.
+    #[must_use]
+    pub fn with_relief(mut self, relief: fn()) -> Self {
+        self.relief = Some(relief);
+        self
+    }
+
+    /// Makes the allocator give back what is free. No lock may be held.
+    pub(crate) fn relieve(&self) {
+        if let Some(relief) = self.relief {
+            relief();
+        }
     }
 
     /// A link for a connection that was just accepted, from `origin`.

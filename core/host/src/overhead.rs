@@ -9,7 +9,7 @@ use ant_cache_core::{Millis, Service};
 
 use crate::process::resident;
 
-/// Time in which the allocator has given back what is free: twice what the server's is set to.
+/// Time in which the allocator has given back what is free: the server's within tens of milliseconds, others later.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// Time between two looks, at least: each is a system call.
