@@ -1,22 +1,20 @@
-//! The asynchronous client against servers that misbehave by script, and dropped at every point where it waits.
+//! The asynchronous client, dropped at every point where it waits; its pool.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use ant_cache_core::client::Value;
 use ant_cache_runtime_smol::client::{
-    Address, Client, ClientOptions, ErrorKind, Pool, PoolOptions, Protocol,
+    Address, Client, ClientOptions, ErrorKind, Pool, PoolOptions,
 };
 use smol::future::{block_on, zip};
 use smol::io::{AsyncRead, AsyncWrite};
 
-use crate::script::{PING, expect, impatient, server, silent};
+use crate::script::{PING, status};
 
 /// Answers each request with its last word, for each connection in a thread, until the process ends.
 fn echo() -> Address {
@@ -40,209 +38,6 @@ fn serve_echo(mut stream: TcpStream) -> io::Result<()> {
         stream.write_all(format!("+{last}\r\n").as_bytes())?;
     }
     Ok(())
-}
-
-fn status(text: impl Into<Vec<u8>>) -> Value {
-    Value::Status(text.into())
-}
-
-const HELLO: &[u8] = b"*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$1\r\np\r\n";
-
-#[test]
-fn a_reply_in_single_bytes() {
-    let (address, server) = server([|stream| {
-        expect(stream, b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
-        stream.set_nodelay(true).unwrap();
-        for byte in b"*2\r\n$5\r\nhello\r\n:-1\r\n" {
-            stream.write_all(&[*byte]).unwrap();
-        }
-    }]);
-    block_on(async {
-        let mut client = Client::connect(address, ClientOptions::default())
-            .await
-            .unwrap();
-        let reply = client.command(&["GET", "k"]).await.unwrap();
-        assert_eq!(
-            reply,
-            Value::Array(vec![Value::Bulk(b"hello".to_vec()), Value::Integer(-1)])
-        );
-    });
-    server.join().unwrap();
-}
-
-#[test]
-fn an_error_reply_names_address_and_command_and_leaves_the_connection_open() {
-    let (address, server) = server([|stream| {
-        expect(stream, b"*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n");
-        stream.write_all(b"-WRONGPASS invalid\r\n").unwrap();
-        expect(stream, PING);
-        stream.write_all(b"+PONG\r\n").unwrap();
-    }]);
-    block_on(async {
-        let mut client = Client::connect(address.clone(), ClientOptions::default())
-            .await
-            .unwrap();
-        let error = client.command(&["AUTH", "secret"]).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("{address}: AUTH: WRONGPASS invalid")
-        );
-        assert_eq!(client.command(&["PING"]).await.unwrap(), status("PONG"));
-    });
-    server.join().unwrap();
-}
-
-#[test]
-fn the_greeting_carries_version_and_password_and_may_be_refused() {
-    let (address, server) = server([
-        |stream| {
-            expect(stream, HELLO);
-            stream.write_all(b"-WRONGPASS no\r\n").unwrap();
-        },
-        |stream| {
-            expect(stream, HELLO);
-            stream.write_all(b"%1\r\n$5\r\nproto\r\n:3\r\n").unwrap();
-            expect(stream, PING);
-            // What the server pushes answers nothing.
-            stream.write_all(b">1\r\n+news\r\n+PONG\r\n").unwrap();
-        },
-    ]);
-    let options = ClientOptions {
-        password: Some("p".into()),
-        protocol: Protocol::Resp3,
-        ..ClientOptions::default()
-    };
-    block_on(async {
-        let error = Client::connect(address.clone(), options.clone())
-            .await
-            .unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error}");
-        assert_eq!(error.command(), Some("HELLO"));
-        let mut client = Client::connect(address, options).await.unwrap();
-        assert_eq!(client.command(&["PING"]).await.unwrap(), status("PONG"));
-    });
-    server.join().unwrap();
-}
-
-#[test]
-fn a_timeout_closes_so_that_a_late_reply_answers_nothing() {
-    let (address, server) = server([
-        |stream| {
-            expect(stream, PING);
-            stream.write_all(b"+PO").unwrap();
-            silent(stream);
-        },
-        |stream| {
-            expect(stream, PING);
-            stream.write_all(b"+second\r\n").unwrap();
-        },
-    ]);
-    block_on(async {
-        let mut client = Client::connect(address, impatient()).await.unwrap();
-        let error = client.command(&["PING"]).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::TimedOut(_)), "{error}");
-        assert!(!client.is_connected());
-        let error = client.command(&["PING"]).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::NotConnected), "{error}");
-        client.reconnect().await.unwrap();
-        assert_eq!(client.command(&["PING"]).await.unwrap(), status("second"));
-    });
-    server.join().unwrap();
-}
-
-#[test]
-fn a_server_that_takes_nothing_is_not_waited_for() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
-    block_on(async {
-        let mut client = Client::connect(address, impatient()).await.unwrap();
-        let value = vec![b'x'; 64 << 20];
-        let error = client
-            .command(&[&b"SET"[..], b"k", &value])
-            .await
-            .unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::TimedOut(_)), "{error}");
-    });
-    drop(listener);
-}
-
-#[test]
-fn a_long_pipeline_does_not_block_itself() {
-    let address = echo();
-    let words: Vec<String> = (0..20_000)
-        .map(|number| format!("{number:0>500}"))
-        .collect();
-    let requests: Vec<[&str; 2]> = words.iter().map(|word| ["ECHO", word]).collect();
-    block_on(async {
-        let mut client = Client::connect(address, ClientOptions::default())
-            .await
-            .unwrap();
-        let replies = client.pipeline(&requests).await.unwrap();
-        let expected: Vec<Value> = words.iter().map(|word| status(word.as_str())).collect();
-        assert!(replies == expected);
-        assert_eq!(client.pipeline::<[&str; 1], _>(&[]).await.unwrap(), []);
-    });
-}
-
-#[test]
-fn what_goes_wrong_is_told_apart() {
-    let (address, server) = server([
-        |stream| expect(stream, PING),
-        |stream| {
-            expect(stream, PING);
-            stream.write_all(b"+PONG\r\n+PONG\r\n").unwrap();
-            silent(stream);
-        },
-        |stream| {
-            expect(stream, PING);
-            stream.write_all(b"what?\r\n").unwrap();
-            silent(stream);
-        },
-    ]);
-    block_on(async {
-        let mut client = Client::connect(address.clone(), ClientOptions::default())
-            .await
-            .unwrap();
-        let error = client.command::<&str>(&[]).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::NoArguments), "{error}");
-        let error = client.command(&["PING"]).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::ClosedByServer), "{error}");
-        client.reconnect().await.unwrap();
-        let error = client.command(&["PING"]).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Unasked), "{error}");
-        client.reconnect().await.unwrap();
-        let error = client.command(&["PING"]).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Decode(_)), "{error}");
-        drop(client);
-        server.join().unwrap();
-        let error = Client::connect(address, ClientOptions::default())
-            .await
-            .unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error}");
-    });
-}
-
-#[test]
-fn a_unix_socket_is_as_good() {
-    let path = std::env::temp_dir().join(format!(
-        "ant-cache-asynchronous-{}.sock",
-        std::process::id()
-    ));
-    let listener = UnixListener::bind(&path).unwrap();
-    let server = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        expect(&mut stream, PING);
-        stream.write_all(b"+PONG\r\n").unwrap();
-    });
-    block_on(async {
-        let address = Address::Unix(path.clone());
-        let mut client = Client::connect(address, ClientOptions::default())
-            .await
-            .unwrap();
-        assert_eq!(client.command(&["PING"]).await.unwrap(), status("PONG"));
-    });
-    server.join().unwrap();
-    std::fs::remove_file(path).unwrap();
 }
 
 /// Polls a future at most so many times, and drops it; its result, if it got that far.
@@ -444,36 +239,4 @@ fn a_pool_makes_connections_as_they_are_needed_and_no_more() {
         drop(second);
         assert_eq!(pool.idle(), 2);
     });
-}
-
-#[test]
-fn an_idle_connection_that_is_of_no_more_use_is_replaced() {
-    // Over Unix sockets, what the server did shows at once.
-    let path = std::env::temp_dir().join(format!("ant-cache-pool-{}.sock", std::process::id()));
-    let listener = UnixListener::bind(&path).unwrap();
-    let pool = Pool::new(Address::Unix(path.clone()), PoolOptions::default());
-    let mut kept = Vec::new();
-    for (number, unasked) in [(1, None), (2, Some(b"+unasked\r\n")), (3, None)] {
-        let (mut stream, reply) = thread::scope(|scope| {
-            let accepted = scope.spawn(|| {
-                let (mut stream, _) = listener.accept().unwrap();
-                expect(&mut stream, PING);
-                write!(stream, "+{number}\r\n").unwrap();
-                stream
-            });
-            let reply = block_on(pool.command(&["PING"]));
-            (accepted.join().unwrap(), reply)
-        });
-        assert_eq!(reply.unwrap(), status(number.to_string()));
-        assert_eq!(pool.idle(), 1);
-        match unasked {
-            Some(bytes) => {
-                stream.write_all(bytes).unwrap();
-                // Still open, and yet nobody may use it.
-                kept.push(stream);
-            }
-            None => drop(stream),
-        }
-    }
-    std::fs::remove_file(path).unwrap();
 }

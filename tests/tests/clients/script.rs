@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use ant_cache_core::client::Value;
 use ant_cache_host::client::{Address, ClientOptions};
 
 /// A server whose connections, one after the other, are handled by the given scripts.
@@ -50,3 +51,8 @@ pub(crate) fn impatient() -> ClientOptions {
 
 /// A request as the clients write it.
 pub(crate) const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+/// A reply that is a status.
+pub(crate) fn status(text: impl Into<Vec<u8>>) -> Value {
+    Value::Status(text.into())
+}
