@@ -333,6 +333,15 @@ impl Index {
             .map(|&handle| Handle(handle))
     }
 
+    /// A hash that is as good for a look-up as those that the remnant is left of; `None` where a directory or a table is larger
+    /// than the remnant can tell.
+    pub(super) fn hash_for(&self, remnant: Remnant) -> Option<u64> {
+        let hash = hash_with(remnant);
+        let tells = self.depth <= DIRECTORY_BITS
+            && self.table_of(hash).slots.num_buckets() <= 1 << BUCKET_BITS;
+        tells.then_some(hash)
+    }
+
     /// Asks for what [`candidates`](Self::candidates) reads first.
     #[inline]
     pub(super) fn prefetch_remnant(&self, remnant: Remnant) {
@@ -580,6 +589,12 @@ mod tests {
                     1,
                     "{number} of {entries}"
                 );
+                let enough = index.hash_for(remnant);
+                assert_eq!(enough.is_some(), index.depth <= DIRECTORY_BITS);
+                if let Some(hash) = enough {
+                    let is_it = |handle: Handle| handle.0 == number;
+                    assert_eq!(index.find(hash, is_it), Some(Handle(number)));
+                }
                 looked += 1;
                 found += candidates.len();
             }
