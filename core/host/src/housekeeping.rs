@@ -25,7 +25,7 @@ const REST: Duration = Duration::from_millis(10);
 const STREAK: u32 = 5;
 
 /// Milliseconds between two times that the allocator gives back what is free, at least. What it has not been asked for by then it
-/// does within a call that frees, under a shard's lock; with 5 that took up to 3 ms in two of eight runs of the benchmark of expiry.
+/// does within a call that frees, under a shard's lock; with 5 that took up to 3 ms in two of five runs of the benchmark of expiry.
 const RELIEF: u64 = 1;
 
 /// After this time of rest memory is given back once more, before a long sleep: an allocator keeps for a while what was
@@ -73,11 +73,11 @@ impl Housekeeper {
             // What is done after this tick has looked finds the housekeeper dozing, and nudges.
             self.0.doze_off();
             let now = host.clock().now();
-            overhead.look(host.service(), now);
             if relieved.is_none_or(|last| now.since(last) >= RELIEF) {
                 relieved = Some(now);
                 host.relieve();
             }
+            overhead.look(host.service(), now);
             let due = host
                 .service()
                 .tick(now, Budget::TURN)
