@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ant_cache_host::process::Usage;
 
@@ -160,6 +160,31 @@ impl Watch {
     fn end(self) -> u64 {
         self.over.store(true, Relaxed);
         self.thread.join().unwrap()
+    }
+}
+
+#[test]
+fn a_server_at_rest_gives_back_what_was_flushed() {
+    let server = Server::start(&["--port", "0", "--max-memory", "0", "--workers", "2"]);
+    let mut client = Client::new(&server);
+    let resident = || Usage::of(server.pid()).expect("it runs").resident;
+    let rest = resident();
+    assert_eq!(client.set((0..500_000).map(|key| (key, 200))), [""; 0]);
+    let taken = resident() - rest;
+    assert!(taken > 100 << 20, "{taken} bytes taken");
+    assert_eq!(client.ask("FLUSHALL"), "OK");
+    // From here on nobody asks it for anything.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let left = resident().saturating_sub(rest);
+        if left <= taken / 8 {
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{left} of {taken} bytes are left"
+        );
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

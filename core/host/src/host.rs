@@ -63,8 +63,8 @@ impl Host {
         &self.pool
     }
 
-    /// Has housekeeping call `relief`, every few milliseconds while there is anything to do: it is to make the allocator give back to
-    /// the system what is free. An allocator that does so at its own time does it within a call that frees or
+    /// Has housekeeping call `relief` before each of its rounds: it is to make the allocator give back to the system what is
+    /// free. An allocator that does so at its own time does it within a call that frees or
     /// allocates, and then whoever waits for the caller's locks waits for the system too.
     #[must_use]
     pub fn with_relief(mut self, relief: fn()) -> Self {

@@ -107,6 +107,7 @@ scenes! {
     a_connection_that_ends_half_way,
     replies_that_nobody_asked_for,
     bytes_that_are_no_reply,
+    one_client_connects_again_after_each_fault,
     version_three_logs_in_by_hello_and_skips_pushes,
     a_refused_password_is_an_error_of_connect,
     where_nothing_listens,
@@ -234,21 +235,56 @@ fn bytes_that_are_no_reply<C: Client>() {
     server.join().unwrap();
 }
 
+fn one_client_connects_again_after_each_fault<C: Client>() {
+    let (address, server) = server([
+        |stream| expect(stream, PING),
+        |stream| {
+            expect(stream, PING);
+            stream.write_all(b"+PONG\r\n+PONG\r\n").unwrap();
+            silent(stream);
+        },
+        |stream| {
+            expect(stream, PING);
+            stream.write_all(b"what?\r\n").unwrap();
+            silent(stream);
+        },
+    ]);
+    let mut client = C::connect(address, ClientOptions::default()).unwrap();
+    let error = client.command(&["PING"]).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::ClosedByServer), "{error}");
+    client.reconnect().unwrap();
+    let error = client.command(&["PING"]).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unasked), "{error}");
+    client.reconnect().unwrap();
+    let error = client.command(&["PING"]).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Decode(_)), "{error}");
+    drop(client);
+    server.join().unwrap();
+}
+
 fn version_three_logs_in_by_hello_and_skips_pushes<C: Client>() {
-    let (address, server) = server([|stream| {
-        expect(
-            stream,
-            b"*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$2\r\npw\r\n",
-        );
-        stream.write_all(b"%1\r\n+proto\r\n:3\r\n").unwrap();
-        expect(stream, PING);
-        stream.write_all(b">1\r\n+noise\r\n+PONG\r\n").unwrap();
-    }]);
+    const HELLO: &[u8] =
+        b"*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$2\r\npw\r\n";
+    let (address, server) = server([
+        |stream| {
+            expect(stream, HELLO);
+            stream.write_all(b"-WRONGPASS no\r\n").unwrap();
+        },
+        |stream| {
+            expect(stream, HELLO);
+            stream.write_all(b"%1\r\n+proto\r\n:3\r\n").unwrap();
+            expect(stream, PING);
+            stream.write_all(b">1\r\n+noise\r\n+PONG\r\n").unwrap();
+        },
+    ]);
     let options = ClientOptions {
         password: Some("pw".into()),
         protocol: Protocol::Resp3,
         ..ClientOptions::default()
     };
+    let error = C::connect(address.clone(), options.clone()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Reply(_)), "{error}");
+    assert_eq!(error.command(), Some("HELLO"));
     let mut client = C::connect(address, options).unwrap();
     assert_eq!(client.command(&["PING"]).unwrap(), status("PONG"));
     server.join().unwrap();
@@ -280,29 +316,31 @@ fn where_nothing_listens<C: Client>() {
             .starts_with(&format!("{address}: cannot connect: ")),
         "{error}"
     );
+    assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error}");
 }
 
 /// The server writes a reply of 64 KiB for each request before it reads the next one, so that both directions fill
 /// up long before the pipeline is sent.
 fn a_long_pipeline_does_not_block_itself<C: Client>() {
     const REQUESTS: usize = 400;
+    const BODY: usize = 64 << 10;
     let (address, server) = server([|stream| {
-        let body = vec![b'x'; 64 << 10];
         for _ in 0..REQUESTS {
             let mut header = *b"*2\r\n$4\r\nECHO\r\n$65536\r\n";
             stream.read_exact(&mut header).unwrap();
-            let mut request = vec![0; body.len() + 2];
+            let mut request = vec![0; BODY + 2];
             stream.read_exact(&mut request).unwrap();
             stream.write_all(b"$65536\r\n").unwrap();
             stream.write_all(&request).unwrap();
         }
     }]);
-    let body = vec![b'x'; 64 << 10];
-    let request: [&[u8]; 2] = [b"ECHO", &body];
+    let tail = "x".repeat(BODY - 8);
+    let bodies: Vec<_> = (0..REQUESTS).map(|n| format!("{n:08}{tail}")).collect();
+    let requests: Vec<_> = bodies.iter().map(|body| ["ECHO", body]).collect();
     let mut client = C::connect(address, ClientOptions::default()).unwrap();
-    let replies = client.pipeline(&vec![request; REQUESTS]).unwrap();
-    assert_eq!(replies.len(), REQUESTS);
-    assert!(replies.iter().all(|reply| reply.as_bytes() == Some(&body)));
+    let replies = client.pipeline(&requests).unwrap();
+    let expected = bodies.iter().map(|body| Some(body.as_bytes()));
+    assert!(replies.iter().map(Value::as_bytes).eq(expected));
     server.join().unwrap();
 }
 
@@ -326,8 +364,7 @@ fn a_unix_socket<C: Client>() {
     let listener = UnixListener::bind(&path).unwrap();
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; PING.len()];
-        stream.read_exact(&mut request).unwrap();
+        expect(&mut stream, PING);
         stream.write_all(b"+PONG\r\n").unwrap();
     });
     let mut client = C::connect(Address::Unix(path.clone()), ClientOptions::default()).unwrap();
