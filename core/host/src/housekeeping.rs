@@ -17,12 +17,12 @@ use crate::overhead::{self, Overhead};
 const PACE: Duration = Duration::from_millis(100);
 
 /// At most one tick in this time for what is due. With a thousand shards something is due at every moment, and a way
-/// to sleep and back costs as much as twenty entries.
-const REST: Duration = Duration::from_millis(10);
+/// to sleep and back, to what other caches have lost meanwhile, costs as much as hundreds of entries.
+const REST: Duration = Duration::from_millis(50);
 
-/// Ticks in a row before the others get their turn, half a millisecond at most. On a machine with no core to spare a
-/// turn comes every few milliseconds: one tick in each would not keep up with 170,000 keys that end in a second.
-const STREAK: u32 = 5;
+/// Ticks in a row before the others get their turn: 0.4 milliseconds. On a machine with no core to spare a turn comes
+/// every few milliseconds: one tick in each would not keep up with 170,000 keys that end in a second.
+const STREAK: u32 = 3;
 
 /// Before a long sleep memory is given back this often more, after a rest of this long each: the allocator keeps for a while
 /// what was freed just now, in case that it is asked for again, and counts that from when it first looks.

@@ -26,7 +26,7 @@ use crate::{Histogram, Millis};
 
 /// Items that come up under one lock, at most: each takes a third of a microsecond, cleaning up behind it included. The more
 /// they are, the more of their memory is waited for at once.
-const BATCH: usize = 128;
+const BATCH: usize = 256;
 
 /// Stale items that are always put up with: 1 KiB.
 const STALE: usize = 256;

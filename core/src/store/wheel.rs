@@ -5,8 +5,8 @@
 //! lives longer: it comes up at its time, and the caller looks what is behind it, removes what has ended, and files
 //! the rest anew. An entry needs one item at or before its end; how that is kept up is the caller's part.
 //!
-//! Time is divided into ticks of 512 ms and windows of 64 ticks. Items of the present window lie in runs, sorted by
-//! their ticks. Items of later windows lie unsorted in bags: one window wide while less than eight windows ahead (four
+//! Time is divided into ticks of 864 ms and windows of 64 ticks. Items of the present window lie in runs, sorted by
+//! their ticks. Items of later windows lie unsorted in bags: one window wide while less than eight windows ahead (seven
 //! minutes), four wide while less than 32 ahead, and so on. A bag of one window is sorted into a run at its time. A wider one
 //! comes up item by item, to be filed anew: by a factor of four a step, so that few bags are ever part full, and one
 //! second look-up in the life of an entry that lasts minutes is all it costs.
@@ -21,13 +21,9 @@ use core::cmp::Reverse;
 use crate::Millis;
 use crate::ledger::allocation;
 
-/// Milliseconds of a tick, as a power of two: how late an item comes up at most. The longer, the more come up together, and
-/// the more of what they need lies in pages and lines that one of them has had before.
-const TICK_BITS: u32 = 9;
-
-/// The same in milliseconds.
-#[cfg(test)]
-pub(super) const TICK: u64 = 1 << TICK_BITS;
+/// Milliseconds of a tick: how late an item comes up at most. The longer, the more come up together: they share lines and
+/// pages, and one cleaning up behind them. What is left of the second in which memory is back is housekeeping's.
+pub(super) const TICK: u64 = 864;
 
 /// Ticks of a window, as a power of two: what is left of 32 bits beside a remnant.
 const WINDOW_BITS: u32 = u32::BITS - Remnant::BITS;
@@ -137,19 +133,19 @@ impl Wheel {
     /// When [`pop`](Self::pop) has something to give, or a moment before; `None` where there are no items.
     pub(super) fn due(&self) -> Option<Millis> {
         (self.len > 0).then(|| {
-            let moment = self.next.saturating_mul(1 << TICK_BITS);
+            let moment = self.next.saturating_mul(TICK);
             Millis(moment.saturating_sub(self.phase))
         })
     }
 
     /// The tick that has begun.
     const fn tick_at(&self, now: Millis) -> u64 {
-        now.0.saturating_add(self.phase) >> TICK_BITS
+        now.0.saturating_add(self.phase) / TICK
     }
 
     /// The first tick at whose beginning an entry that ends at `end` has ended.
     const fn tick_after(&self, end: Millis) -> u64 {
-        end.0.saturating_add(self.phase).div_ceil(1 << TICK_BITS)
+        end.0.saturating_add(self.phase).div_ceil(TICK)
     }
 
     /// Files an item that comes up when `end` has come, or some time before.
