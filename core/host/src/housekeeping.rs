@@ -16,8 +16,8 @@ use crate::overhead::{self, Overhead};
 /// memory is tight it is looked at as often as that is done.
 const PACE: Duration = Duration::from_millis(100);
 
-/// At most one tick in this time for what is due. With a thousand shards something is due at every moment, and a way
-/// to sleep and back, to what other caches have lost meanwhile, costs as much as hundreds of entries.
+/// At most one round of ticks in this time for what is due. With a thousand shards something is due at every moment, and
+/// after a sleep the thread finds little in the processor's caches of what it had there.
 const REST: Duration = Duration::from_millis(50);
 
 /// Ticks in a row before the others get their turn: 0.4 milliseconds. On a machine with no core to spare a turn comes

@@ -244,6 +244,7 @@ impl Shard {
             harvest.work += STRIDE / 10;
         }
         self.timers.tell();
+        self.log.close_empty();
         self.settle();
     }
 

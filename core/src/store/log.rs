@@ -311,6 +311,18 @@ impl Log {
         }
     }
 
+    /// Gives back the head of a queue without entries. [`kill`](Self::kill) leaves it to the next entry, which often comes soon.
+    pub(super) fn close_empty(&mut self) {
+        for queue in [Queue::Window, Queue::Main] {
+            let line = self.line(queue);
+            if line.entries == 0
+                && let Some(&head) = line.order.back()
+            {
+                self.close(head);
+            }
+        }
+    }
+
     /// Gives an extent back.
     fn close(&mut self, number: u32) {
         let extent = &mut self.extents[number as usize];

@@ -715,3 +715,15 @@ fn an_entry_that_moves_keeps_its_end() {
     let lags = store.lags();
     assert!(lags.total() == 500 && lags.max() <= TICK);
 }
+
+#[test]
+fn when_the_last_entry_has_ended_no_extent_is_left() {
+    let (store, now) = (store(1, 5), Millis(1 << 41));
+    for number in 0..5_000u32 {
+        set(&store, &number.to_le_bytes(), Some(5_000), now);
+    }
+    assert_eq!(settle(&store, now.plus(5_000 + TICK)), None);
+    let shard = store.lock(0);
+    shard.validate();
+    assert_eq!((shard.len(), shard.log.occupancy()), (0, (0, 0)));
+}
