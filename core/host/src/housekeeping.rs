@@ -51,7 +51,7 @@ impl Housekeeper {
         self.0.stop();
     }
 
-    /// The pause before requests that were executed are followed up.
+    /// The longest pause while requests are executed.
     fn pace(host: &Host) -> Duration {
         if Overhead::is_tight(host.service()) {
             overhead::PAUSE
@@ -80,7 +80,11 @@ impl Housekeeper {
                 .map(|due| Duration::from_millis(due.since(now)));
             if let Some(due) = due.filter(|&due| due <= PACE) {
                 self.0.stay_up();
-                let rest = if due.is_zero() { due } else { due.max(REST) };
+                let rest = if due.is_zero() {
+                    due
+                } else {
+                    due.max(REST).min(Self::pace(host))
+                };
                 if !self.0.pause(rest) {
                     return;
                 }
