@@ -106,8 +106,16 @@ impl Housekeeper {
             settled = match self.0.sleep(rest) {
                 Woken::Due if is_settled => 0,
                 Woken::Due => settled + 1,
-                Woken::Nudged if self.0.pause(Self::pace(host)) => 0,
-                Woken::Nudged | Woken::Stopped => return,
+                Woken::Nudged => {
+                    // What was due in any case does not wait for longer.
+                    let slept = Duration::from_millis(host.clock().now().since(now));
+                    let left = due.map_or(PACE, |due| due.saturating_sub(slept));
+                    if !self.0.pause(left.min(Self::pace(host))) {
+                        return;
+                    }
+                    0
+                }
+                Woken::Stopped => return,
             };
         }
     }
