@@ -54,8 +54,8 @@ impl Shard {
             generation: 0,
             changes: 0,
             pending: None,
+            log: Log::new(1, notice.shard),
             index: Index::new(notice),
-            log: Log::new(1),
             blobs: Blobs::default(),
             hasher,
             account,
@@ -76,7 +76,7 @@ impl Shard {
         Self {
             generation,
             pending: flushed.pending.take(),
-            log: Log::new(flushed.log.next_sequence()),
+            log: Log::new(flushed.log.next_sequence(), flushed.index.notice().shard),
             expired: flushed.expired,
             evicted: flushed.evicted,
             changes: flushed.changes,
