@@ -17,7 +17,7 @@ impl Shard {
         let mut found = self.find(key);
         let mut dropped = None;
         if let Some((handle, header)) = found
-            && header.is_due(self.log.at(handle), now)
+            && header.is_due(self.log.at(handle), self.anchor, now)
         {
             dropped = self.remove(key.hash(), handle, &header);
             self.expired += 1;
@@ -25,6 +25,11 @@ impl Shard {
         }
         if let Some(pending) = &mut self.pending {
             pending.record(key.bytes(), &effect, found.is_some(), now);
+        }
+        if let Some(end) = effect.end()
+            && !self.anchor.is_near(end)
+        {
+            self.anchor = self.anchor.moved_to(self.timers.floor(now));
         }
         let sooner = self.sooner_end(found.as_ref(), &effect);
         if let (
@@ -106,10 +111,10 @@ impl Shard {
         let NewData::Bytes(bytes) = data else {
             return false;
         };
-        let entry = self.log.at_mut(handle);
-        if !header.takes(entry, kind, bytes, expires) {
+        if !header.takes(kind, bytes, self.anchor.form(expires)) {
             return false;
         }
+        let entry = self.log.at_mut(handle);
         entry::touch(entry);
         header.value_mut(entry).copy_from_slice(bytes);
         header.write_expiry(entry, expires);
@@ -119,18 +124,12 @@ impl Shard {
     /// The end that an entry will have, if it had none or a later one.
     #[inline]
     fn sooner_end(&self, found: Option<&(Handle, Header)>, effect: &Effect<'_>) -> Option<Millis> {
-        let (&Effect::Set {
-            expires: Some(end), ..
-        }
-        | &Effect::Expire(Some(end))) = effect
-        else {
-            return None;
-        };
+        let end = effect.end()?;
         match (found, effect) {
             (None, Effect::Expire(_)) => None,
             (None, _) => Some(end),
             (Some((handle, header)), _) => {
-                let old = header.expires(self.log.at(*handle));
+                let old = header.expires(self.log.at(*handle), self.anchor);
                 old.is_none_or(|old| end < old).then_some(end)
             }
         }
@@ -160,13 +159,14 @@ impl Shard {
         value: Stored<'_>,
         expires: Option<Millis>,
     ) -> Option<Blob> {
-        let size = entry::size(key.bytes(), value, expires);
+        let form = self.anchor.form(expires);
+        let size = entry::size(key.bytes(), value, form);
         let queue = found.map_or(Queue::Window, |(old, _)| self.log.queue_of(*old));
         let (new, to) = self
             .log
             .append(queue, size)
             .expect("a shard holds 4 GiB of entries");
-        entry::write(to, kind, key.bytes(), value, expires);
+        entry::write(to, kind, key.bytes(), value, expires, form);
         self.expiring += usize::from(expires.is_some());
         let Some((old, header)) = found else {
             self.index
@@ -185,7 +185,7 @@ impl Shard {
     }
 
     fn expire(&mut self, key: &Key<'_>, handle: Handle, header: &Header, expires: Option<Millis>) {
-        if header.expiry_fits(self.log.at(handle), expires) {
+        if header.expiry_fits(self.anchor.form(expires)) {
             header.write_expiry(self.log.at_mut(handle), expires);
             return;
         }
@@ -238,7 +238,7 @@ impl Shard {
         value[offset..end].copy_from_slice(bytes);
         let expires = found
             .as_ref()
-            .and_then(|(handle, header)| header.expires(self.log.at(*handle)));
+            .and_then(|(handle, header)| header.expires(self.log.at(*handle), self.anchor));
         self.set(key, found, Kind::String, NewData::take(&mut value), expires)
     }
 }

@@ -77,6 +77,17 @@ pub enum Effect<'a> {
     },
 }
 
+impl Effect<'_> {
+    /// The end that it gives, if it gives one.
+    #[inline]
+    pub(super) const fn end(&self) -> Option<Millis> {
+        match self {
+            Self::Set { expires, .. } | Self::Expire(expires) => *expires,
+            Self::Delete | Self::Patch { .. } => None,
+        }
+    }
+}
+
 /// What [`Shard::commit`](super::Shard::commit) did.
 #[derive(Debug, Default)]
 #[must_use = "a large value that was replaced is to be dropped after the lock"]

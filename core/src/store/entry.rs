@@ -1,12 +1,12 @@
 //! One entry in the bytes of an extent.
 //!
 //! ```text
-//! meta 1 | flags 1 | key length 1 or 2 | value length 1, 2 or 4 | expiry 0, 5 or 13 | key | value
+//! meta 1 | flags 1 | key length 1 or 2 | value length 1, 2 or 4 | expiry 0, 4, 5 or 8 | key | value
 //! ```
 //!
 //! An ordinary entry (key under 256 bytes, value under 256, no expiry) has 4 bytes of header. A value from
-//! [`Blob::MIN`] bytes on is not in the extent: its length field holds the number of its blob. Two bits of the flags
-//! are free for fields that cost nothing where absent.
+//! [`Blob::MIN`] bytes on is not in the extent: its length field holds the number of its blob. One bit of the flags
+//! is free: it can say that more of them follow, for fields that cost nothing where absent.
 
 use crate::Millis;
 use crate::buffer::Blob;
@@ -54,8 +54,8 @@ pub struct Item<'a> {
 }
 
 impl Item<'_> {
-    /// Bytes of memory of this value's entry under `key`: its own, its place in the index, its large value. Free space
-    /// between entries belongs to none of them.
+    /// Bytes of memory of this value's entry under `key`: its own, its place in the index, its large value. An end counts
+    /// as what it mostly takes. Free space between entries belongs to none of them.
     #[must_use]
     pub fn memory(&self, key: &[u8]) -> usize {
         /// A handle and a control byte, in a table that is two thirds full.
@@ -64,7 +64,8 @@ impl Item<'_> {
             Data::Inline(bytes) => (Stored::Inline(bytes), 0),
             Data::Blob(blob) => (Stored::Blob(0), size_of::<Blob>() + blob.memory()),
         };
-        PLACE + size(key, stored, self.expires) + apart
+        let anchor = Anchor::before(self.expires.unwrap_or_default());
+        PLACE + size(key, stored, anchor.form(self.expires)) + apart
     }
 }
 
@@ -78,26 +79,86 @@ const ONE_COUNT: u8 = 0b0100;
 
 /// Bits of the flags byte.
 const KIND: u8 = 0b0000_0011;
-const EXPIRES: u8 = 0b0000_0100;
-const LONG_KEY: u8 = 0b0000_1000;
-const VALUE_FORM: u8 = 0b0011_0000;
+const EXPIRY: u8 = 0b0000_1100;
+const SHORT_EXPIRY: u8 = 0b0000_0100;
+const LONG_EXPIRY: u8 = 0b0000_1000;
+const FAR_EXPIRY: u8 = 0b0000_1100;
+const LONG_KEY: u8 = 0b0001_0000;
+const VALUE_FORM: u8 = 0b0110_0000;
 const SHORT_VALUE: u8 = 0b0000_0000;
-const LONG_VALUE: u8 = 0b0001_0000;
-const BLOB_VALUE: u8 = 0b0010_0000;
+const LONG_VALUE: u8 = 0b0010_0000;
+const BLOB_VALUE: u8 = 0b0100_0000;
+const ALL: u8 = 0b0111_1111;
 
 /// Bytes that must follow an entry in its extent: a header is read as five bytes, and the smallest entry has four.
 pub(super) const PADDING: usize = 1;
 
-/// Five bytes hold 34 years of milliseconds. The lower half stands for those from 0 on, as a clock counts that starts
-/// with its machine, the upper half for those from [`ERA`] on.
-const ERA_BIT: u64 = 1 << 39;
+/// A moment that ends are stored relative to, in quarters of an hour or so, so that it takes 4 bytes.
+///
+/// Of an end, the entry holds the lowest four bytes where it is less than 49 days after the anchor, the lowest five where
+/// it is less than 34 years after: of all moments up to there, they stand for one only. Of any other it holds all eight.
+/// Up to the first end that is stored, an anchor may move on, and all that is stored still stands for the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Anchor(u32);
 
-/// The beginning of 2024.
-const ERA: u64 = 1_704_067_200_000;
+/// How an end is stored: bits of the flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form(u8);
 
-/// Five bytes of this value are followed by eight that hold the moment: one past the middle of 2041, or between 1987
-/// and 2024.
-const FAR: u64 = 0xff_ffff_ffff;
+impl Anchor {
+    /// Bits of a moment below those of an anchor.
+    const UNIT: u32 = 20;
+
+    /// The last anchor that is not behind `moment`.
+    fn before(moment: Millis) -> Self {
+        Self(u32::try_from(moment.0 >> Self::UNIT).unwrap_or(u32::MAX))
+    }
+
+    const fn moment(self) -> u64 {
+        (self.0 as u64) << Self::UNIT
+    }
+
+    /// How an end is stored under this anchor.
+    #[inline]
+    pub(super) const fn form(self, end: Option<Millis>) -> Form {
+        let Some(end) = end else {
+            return Form(0);
+        };
+        Form(match end.0.checked_sub(self.moment()) {
+            Some(0..=0xffff_ffff) => SHORT_EXPIRY,
+            Some(0..=0xff_ffff_ffff) => LONG_EXPIRY,
+            _ => FAR_EXPIRY,
+        })
+    }
+
+    /// Whether an end takes the fewest bytes.
+    pub(super) fn is_near(self, end: Millis) -> bool {
+        self.form(Some(end)) == Form(SHORT_EXPIRY)
+    }
+
+    /// This anchor moved on to `moment` or shortly before.
+    pub(super) fn moved_to(self, moment: Millis) -> Self {
+        Self(self.0.max(Self::before(moment).0))
+    }
+
+    /// The end whose `bits` lowest bits are these.
+    const fn end(self, low: u64, bits: u32) -> Millis {
+        let ahead = low.wrapping_sub(self.moment()) & ((1 << bits) - 1);
+        Millis(self.moment().wrapping_add(ahead))
+    }
+}
+
+impl Form {
+    /// Bytes that an end takes.
+    const fn len(self) -> usize {
+        match self.0 {
+            0 => 0,
+            SHORT_EXPIRY => 4,
+            LONG_EXPIRY => 5,
+            _ => 8,
+        }
+    }
+}
 
 /// A value that is about to be written: its bytes, or the number of its blob.
 #[derive(Clone, Copy, Debug)]
@@ -118,19 +179,18 @@ pub(super) struct Header {
     value_len: u16,
 }
 
-/// By the flags: the offset of the key from the entry's start, or of what follows a far expiry's first five bytes.
-const KEY_AT: [u8; 64] = {
-    let mut table = [0; 64];
+/// By the flags: the offset of the key from the entry's start.
+const KEY_AT: [u8; ALL as usize + 1] = {
+    let mut table = [0; ALL as usize + 1];
     let mut flags = 0;
-    while flags < 64 {
+    while flags <= ALL {
         let key_len = if flags & LONG_KEY == 0 { 1 } else { 2 };
         let value_len = match flags & VALUE_FORM {
             SHORT_VALUE => 1,
             LONG_VALUE => 2,
             _ => 4,
         };
-        let expiry = if flags & EXPIRES == 0 { 0 } else { 5 };
-        table[flags as usize] = 2 + key_len + value_len + expiry;
+        table[flags as usize] = 2 + key_len + value_len + Form(flags & EXPIRY).len() as u8;
         flags += 1;
     }
     table
@@ -143,10 +203,7 @@ impl Header {
         let &[meta, flags, first, second, third, ..] = bytes else {
             unreachable!("an entry has 4 bytes at least, and PADDING behind it");
         };
-        let mut key_at = u16::from(KEY_AT[usize::from(flags & 63)]);
-        if flags & EXPIRES != 0 && expiry_at(bytes, key_at) == FAR {
-            key_at += 8;
-        }
+        let key_at = u16::from(KEY_AT[usize::from(flags & ALL)]);
         let (key_len, value) = if flags & LONG_KEY == 0 {
             (u16::from(first), [second, third])
         } else {
@@ -198,29 +255,35 @@ impl Header {
 
     /// When the entry ends, where `bytes` starts with it.
     #[inline]
-    pub(super) fn expires(&self, bytes: &[u8]) -> Option<Millis> {
-        if self.flags & EXPIRES == 0 {
-            return None;
+    pub(super) fn expires(&self, bytes: &[u8], anchor: Anchor) -> Option<Millis> {
+        let end = &bytes[..usize::from(self.key_at)];
+        match self.flags & EXPIRY {
+            0 => None,
+            SHORT_EXPIRY => {
+                let &low = end.last_chunk()?;
+                Some(anchor.end(u32::from_le_bytes(low).into(), 32))
+            }
+            LONG_EXPIRY => {
+                let &[a, b, c, d, e] = end.last_chunk()?;
+                Some(anchor.end(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]), 40))
+            }
+            _ => {
+                let &all = end.last_chunk()?;
+                Some(Millis(u64::from_le_bytes(all)))
+            }
         }
-        let near = u16::from(KEY_AT[usize::from(self.flags & 63)]);
-        if self.key_at == near {
-            return Some(from_short(expiry_at(bytes, near)));
-        }
-        let mut far = [0; 8];
-        far.copy_from_slice(&bytes[usize::from(near)..usize::from(near) + 8]);
-        Some(Millis(u64::from_le_bytes(far)))
     }
 
     /// Whether the entry has ended.
     #[inline]
-    pub(super) fn is_due(&self, bytes: &[u8], now: Millis) -> bool {
-        self.flags & EXPIRES != 0 && self.expires(bytes).is_some_and(|end| end <= now)
+    pub(super) fn is_due(&self, bytes: &[u8], anchor: Anchor, now: Millis) -> bool {
+        self.has_expiry() && self.expires(bytes, anchor).is_some_and(|end| end <= now)
     }
 
     /// Whether the entry has an expiry.
     #[inline]
     pub(super) const fn has_expiry(&self) -> bool {
-        self.flags & EXPIRES != 0
+        self.flags & EXPIRY != 0
     }
 
     /// The number of the blob that is the value, where `bytes` starts with the entry.
@@ -263,61 +326,23 @@ impl Header {
         &mut bytes[self.value_range()]
     }
 
-    /// Whether a new expiry fits where the present one is.
-    pub(super) fn expiry_fits(&self, bytes: &[u8], expires: Option<Millis>) -> bool {
-        expiry_len(self.expires(bytes)) == expiry_len(expires)
+    /// Whether an end of this form fits where the present one is.
+    pub(super) fn expiry_fits(&self, form: Form) -> bool {
+        self.flags & EXPIRY == form.0
     }
 
-    /// Writes an expiry of the same length over the present one.
-    pub(super) fn write_expiry(&self, bytes: &mut [u8], expires: Option<Millis>) {
-        put_expiry(
-            &mut bytes[usize::from(self.key_at) - expiry_len(expires)..],
-            expires,
-        );
+    /// Writes an end of the same form over the present one.
+    pub(super) fn write_expiry(&self, bytes: &mut [u8], end: Option<Millis>) {
+        let len = Form(self.flags & EXPIRY).len();
+        put_expiry(&mut bytes[usize::from(self.key_at) - len..], len, end);
     }
 
-    /// Whether the entry can become one of `kind` with this value and expiry without moving.
-    pub(super) fn takes(
-        &self,
-        bytes: &[u8],
-        kind: Kind,
-        value: &[u8],
-        expires: Option<Millis>,
-    ) -> bool {
+    /// Whether the entry can become one of `kind` with this value and an end of this form without moving.
+    pub(super) fn takes(&self, kind: Kind, value: &[u8], form: Form) -> bool {
         self.flags & VALUE_FORM != BLOB_VALUE
             && value.len() == usize::from(self.value_len)
             && kind == self.kind()
-            && self.expiry_fits(bytes, expires)
-    }
-}
-
-/// The five bytes of an expiry in front of `key_at`.
-#[inline]
-fn expiry_at(bytes: &[u8], key_at: u16) -> u64 {
-    let at = usize::from(key_at) - 5;
-    let mut short = [0; 8];
-    short[..5].copy_from_slice(&bytes[at..at + 5]);
-    u64::from_le_bytes(short)
-}
-
-/// The moment that five bytes stand for, if not [`FAR`].
-#[inline]
-const fn from_short(short: u64) -> Millis {
-    if short < ERA_BIT {
-        Millis(short)
-    } else {
-        Millis(short - ERA_BIT + ERA)
-    }
-}
-
-/// The five bytes that stand for a moment; [`FAR`] where none do.
-const fn to_short(Millis(moment): Millis) -> u64 {
-    if moment < ERA_BIT {
-        moment
-    } else if moment >= ERA && moment - ERA + ERA_BIT < FAR {
-        moment - ERA + ERA_BIT
-    } else {
-        FAR
+            && self.expiry_fits(form)
     }
 }
 
@@ -326,10 +351,10 @@ const fn to_short(Millis(moment): Millis) -> u64 {
 #[inline]
 pub(super) fn has_key(bytes: &[u8], key: &[u8]) -> bool {
     let flags = bytes[1];
-    if flags & (LONG_KEY | EXPIRES) != 0 {
+    if flags & LONG_KEY != 0 {
         return Header::read(bytes).key(bytes) == key;
     }
-    let key_at = usize::from(KEY_AT[usize::from(flags & 63)]);
+    let key_at = usize::from(KEY_AT[usize::from(flags & ALL)]);
     usize::from(bytes[2]) == key.len()
         && bytes
             .get(key_at..key_at + key.len())
@@ -389,41 +414,31 @@ pub(super) fn kill(bytes: &mut [u8]) {
     bytes[0] |= DEAD;
 }
 
-fn expiry_len(expires: Option<Millis>) -> usize {
-    match expires {
-        None => 0,
-        Some(moment) if to_short(moment) < FAR => 5,
-        Some(_) => 13,
-    }
-}
-
-fn put_expiry(to: &mut [u8], expires: Option<Millis>) {
-    if let Some(moment) = expires {
-        let short = to_short(moment);
-        to[..5].copy_from_slice(&short.to_le_bytes()[..5]);
-        if short == FAR {
-            to[5..13].copy_from_slice(&moment.0.to_le_bytes());
-        }
+/// Writes the lowest `len` bytes of an end to the start of `to`.
+fn put_expiry(to: &mut [u8], len: usize, end: Option<Millis>) {
+    if let Some(end) = end {
+        to[..len].copy_from_slice(&end.0.to_le_bytes()[..len]);
     }
 }
 
 /// Bytes that an entry with these parts takes.
-pub(super) fn size(key: &[u8], value: Stored<'_>, expires: Option<Millis>) -> usize {
+pub(super) fn size(key: &[u8], value: Stored<'_>, form: Form) -> usize {
     let value_len = match value {
         Stored::Inline(bytes) if bytes.len() < 256 => 1 + bytes.len(),
         Stored::Inline(bytes) => 2 + bytes.len(),
         Stored::Blob(_) => 4,
     };
-    3 + usize::from(key.len() > 255) + value_len + expiry_len(expires) + key.len()
+    3 + usize::from(key.len() > 255) + value_len + form.len() + key.len()
 }
 
-/// Writes an entry into `to`, which has exactly its [`size`].
+/// Writes an entry into `to`, which has exactly its [`size`]; `form` is that of its end.
 pub(super) fn write(
     to: &mut [u8],
     kind: Kind,
     key: &[u8],
     value: Stored<'_>,
-    expires: Option<Millis>,
+    end: Option<Millis>,
+    form: Form,
 ) {
     let mut flags = match kind {
         Kind::String => 0,
@@ -455,11 +470,9 @@ pub(super) fn write(
             at += 4;
         }
     }
-    if expires.is_some() {
-        flags |= EXPIRES;
-        put_expiry(&mut to[at..], expires);
-        at += expiry_len(expires);
-    }
+    flags |= form.0;
+    put_expiry(&mut to[at..], form.len(), end);
+    at += form.len();
     // To be stored is to have been asked for once.
     to[0] = ONE_COUNT;
     to[1] = flags;
@@ -482,24 +495,30 @@ mod tests {
             key in proptest::collection::vec(any::<u8>(), 0..600),
             value in proptest::collection::vec(any::<u8>(), 0..1024),
             blob in proptest::option::of(any::<u32>()),
-            expires in proptest::option::of(prop_oneof![
-                0..1u64 << 42,
-                any::<u64>(),
-                (ERA_BIT - 2)..ERA_BIT + 2,
-                (ERA - 2)..ERA + 2,
-                (ERA + ERA_BIT - 3)..ERA + ERA_BIT + 1,
-            ]),
+            anchor in prop_oneof![0..1u32 << 21, any::<u32>()],
+            ahead in prop_oneof![
+                Just(None),
+                (0..64u32).prop_map(|bits| Some(1 << bits)),
+                (0..64u32).prop_map(|bits| Some((1 << bits) - 1)),
+                any::<u64>().prop_map(Some),
+            ],
+            moved in any::<u64>(),
             kind in prop_oneof![Just(Kind::String), Just(Kind::Array), Just(Kind::Object)],
         ) {
             let stored = blob.map_or(Stored::Inline(&value), Stored::Blob);
-            let expires = expires.map(Millis);
-            let mut bytes = vec![0xaa; size(&key, stored, expires)];
-            write(&mut bytes, kind, &key, stored, expires);
+            let anchor = Anchor(anchor);
+            let end = ahead.map(|ahead| Millis(anchor.moment().wrapping_add(ahead)));
+            let form = anchor.form(end);
+            let mut bytes = vec![0xaa; size(&key, stored, form)];
+            write(&mut bytes, kind, &key, stored, end, form);
             bytes.resize(bytes.len() + PADDING, 0xaa);
             let header = Header::read(&bytes);
             prop_assert_eq!(header.size() + PADDING, bytes.len());
             prop_assert_eq!(header.key(&bytes), &key[..]);
-            prop_assert_eq!(header.expires(&bytes), expires);
+            prop_assert_eq!(header.expires(&bytes, anchor), end);
+            // Up to its end, an anchor may move.
+            let moment = end.map_or(moved, |end| moved.min(end.0));
+            prop_assert_eq!(header.expires(&bytes, anchor.moved_to(Millis(moment))), end);
             prop_assert_eq!(header.kind(), kind);
             prop_assert_eq!(header.blob(&bytes), blob);
             prop_assert!(!header.dead());
@@ -513,18 +532,20 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_entry_has_four_bytes_of_header_and_five_with_a_time_to_live() {
+    fn an_ordinary_entry_has_four_bytes_of_header_and_four_with_a_time_to_live() {
+        let now = Millis(1_800_000_000_000);
+        let anchor = Anchor::before(now);
+        let header = |ahead: Option<u64>| {
+            let form = anchor.form(ahead.map(|ahead| now.plus(ahead)));
+            size(b"key:0000001", Stored::Inline(&[0; 32]), form) - 11 - 32
+        };
+        let day = 86_400_000;
+        assert_eq!(header(None), 4);
+        assert_eq!([0, 49 * day].map(|ahead| header(Some(ahead))), [8; 2]);
         assert_eq!(
-            size(b"key:0000001", Stored::Inline(&[0; 32]), None),
-            11 + 32 + 4
+            [50 * day, 12_700 * day].map(|ahead| header(Some(ahead))),
+            [9; 2]
         );
-        assert_eq!(
-            size(
-                b"key:0000001",
-                Stored::Inline(&[0; 32]),
-                Some(Millis(1_900_000_000_000))
-            ),
-            11 + 32 + 4 + 5
-        );
+        assert_eq!(header(Some(12_800 * day)), 12);
     }
 }

@@ -69,7 +69,10 @@ impl Shard {
         let Some(victim) = victim else {
             return false;
         };
-        if victim.header.is_due(self.log.at(victim.handle), now) {
+        if victim
+            .header
+            .is_due(self.log.at(victim.handle), self.anchor, now)
+        {
             self.expired += 1;
         } else {
             self.record_eviction(victim.handle, &victim.header, now);
@@ -92,11 +95,16 @@ impl Shard {
             return Some(victim);
         }
         let candidate = self.stop(Queue::Window, now, true)?;
-        if candidate.header.is_due(self.log.at(candidate.handle), now) {
+        if candidate
+            .header
+            .is_due(self.log.at(candidate.handle), self.anchor, now)
+        {
             return Some(candidate);
         }
         if let Some(victim) = self.stop(Queue::Main, now, true)
-            && (victim.header.is_due(self.log.at(victim.handle), now)
+            && (victim
+                .header
+                .is_due(self.log.at(victim.handle), self.anchor, now)
                 || self.policy.prefers(candidate.hash, victim.hash))
             && self.advance(&candidate, Queue::Main, 0).is_some()
         {
@@ -142,7 +150,7 @@ impl Shard {
                 header,
                 hash,
             } = found;
-            if header.is_due(self.log.at(handle), now) {
+            if header.is_due(self.log.at(handle), self.anchor, now) {
                 return Some(found);
             }
             if counting {
@@ -215,7 +223,7 @@ impl Shard {
             let handle = self.index.sample(self.policy.random())?;
             let bytes = self.log.at(handle);
             let header = Header::read(bytes);
-            if let Some(end) = header.expires(bytes)
+            if let Some(end) = header.expires(bytes, self.anchor)
                 && first.is_none_or(|(least, ..)| end < least)
             {
                 first = Some((end, handle, header));

@@ -20,7 +20,7 @@ use super::index::remnant;
 use super::log::Handle;
 use super::position::Position;
 use super::shard::Shard;
-use super::wheel::{Remnant, Wheel};
+use super::wheel::{Remnant, TICK, Wheel};
 use crate::buffer::Blob;
 use crate::{Histogram, Millis};
 
@@ -133,6 +133,16 @@ impl Timers {
         self.memory
     }
 
+    /// A moment before all ends of entries that are still there.
+    pub(super) fn floor(&self, now: Millis) -> Millis {
+        if self.told > now.0 {
+            // Nothing has come up, which it does within a tick after its end.
+            Millis(now.0.saturating_sub(TICK))
+        } else {
+            Millis(0)
+        }
+    }
+
     /// Whether more items stand for nothing than for one of `expiring` entries.
     const fn is_stale(&self, expiring: usize) -> bool {
         self.renewal.is_none() && self.wheel.len() > 2 * expiring + STALE
@@ -201,10 +211,10 @@ impl Shard {
         let Some(mut renewal) = self.timers.renewal.take() else {
             return;
         };
-        let (log, hasher) = (&self.log, &self.hasher);
+        let (log, hasher, anchor) = (&self.log, &self.hasher, self.anchor);
         let next = log.walk(renewal.at, &mut steps, |handle, header| {
             let bytes = log.at(handle);
-            if let Some(end) = header.expires(bytes) {
+            if let Some(end) = header.expires(bytes, anchor) {
                 let hash = hasher.hash(header.key(bytes));
                 renewal.fresh.insert(remnant(hash), end, now);
             }
@@ -278,7 +288,7 @@ impl Shard {
             survey.count += 1;
             let bytes = self.log.at(handle);
             let header = Header::read(bytes);
-            match header.expires(bytes) {
+            match header.expires(bytes, self.anchor) {
                 None => {}
                 Some(end) if end <= now => survey.ended = Some((handle, header, end)),
                 Some(end) => {
@@ -316,7 +326,7 @@ impl Shard {
             let due = wheel
                 .first_of(remnant(hash))
                 .expect("what ends has an item");
-            assert!(due <= end.plus(super::wheel::TICK), "{due} for {end}");
+            assert!(due <= end.plus(TICK), "{due} for {end}");
             assert!(told <= due.0);
         }
     }

@@ -296,7 +296,7 @@ impl Store {
     pub(crate) fn lock(&self, index: usize) -> Guard<'_, Shard> {
         let mut shard = self.shards[index].0.lock();
         let generation = self.generation();
-        if shard.generation() != generation {
+        if !shard.is_of(generation) {
             self.renew(&mut shard, generation);
         }
         shard
@@ -314,7 +314,7 @@ impl Store {
             self.journal.mark(index);
         }
         let (epoch, generation) = self.journal.present();
-        if shard.generation() != generation {
+        if !shard.is_of(generation) {
             self.renew(&mut shard, generation);
         }
         shard.set_stamp(epoch);
@@ -339,7 +339,7 @@ impl Store {
         // Read once, with every lock held: a flush is seen by all of these shards or by none.
         let (epoch, generation) = self.journal.present();
         for shard in &mut guards {
-            if shard.generation() != generation {
+            if !shard.is_of(generation) {
                 self.renew(shard, generation);
             }
             if write {

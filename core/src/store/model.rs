@@ -84,7 +84,7 @@ fn operation() -> impl Strategy<Value = Op> {
     let len = || prop_oneof![8 => 0..100usize, 2 => 200..300usize, 2 => 900..1_300usize, 1 => 0..100_000usize];
     let kind =
         prop_oneof![4 => Just(Kind::String), 1 => Just(Kind::Array), 1 => Just(Kind::Object)];
-    let ttl = || prop_oneof![3 => Just(None), 2 => (1..2_000u64).prop_map(Some), 1 => (1..100_000_000u64).prop_map(Some), 1 => (1u64 << 47..1 << 50).prop_map(Some)];
+    let ttl = || prop_oneof![3 => Just(None), 2 => (1..2_000u64).prop_map(Some), 1 => (1..100_000_000u64).prop_map(Some), 1 => (1..1u64 << 34).prop_map(Some), 1 => (1u64 << 39..1 << 50).prop_map(Some)];
     prop_oneof![
         20 => (key(), len(), kind, ttl()).prop_map(|(key, len, kind, ttl)| Op::Set { key, len, kind, ttl }),
         8 => key().prop_map(|key| Op::Delete { key }),
@@ -94,7 +94,7 @@ fn operation() -> impl Strategy<Value = Op> {
         2 => any::<u64>().prop_map(|random| Op::Sample { random }),
         1 => key().prop_map(|key| Op::Hold { key }),
         3 => (1..900u64).prop_map(|millis| Op::Pass { millis }),
-        1 => (1..100_000_000u64).prop_map(|millis| Op::Pass { millis }),
+        1 => prop_oneof![1..100_000_000u64, 1..1u64 << 33].prop_map(|millis| Op::Pass { millis }),
         3 => prop_oneof![1..200i32, Just(i32::MAX)].prop_map(|budget| Op::Tick { budget }),
         1 => Just(Op::Flush),
     ]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::account::Account;
 use super::blobs::Blobs;
-use super::entry::{self, Data, Header, Item, Kind};
+use super::entry::{self, Anchor, Data, Header, Item, Kind};
 use super::expiry::Timers;
 use super::index::{Entries, Index, Notice};
 use super::key::{Key, KeyHasher};
@@ -22,7 +22,9 @@ use crate::journal::{Epoch, Parcel, Pending, Record};
 #[derive(Debug)]
 #[repr(C)] // What every look-up reads comes first, in two cache lines with the lock; what every change writes is in the first.
 pub struct Shard {
-    generation: u64,
+    /// The lowest bits of the number of the flush that it has noticed. None is noticed as late as the 2³²nd after it.
+    generation: u32,
+    pub(super) anchor: Anchor,
     pub(super) changes: u64,
     /// Where changes are recorded.
     pub(super) pending: Option<Box<Pending>>,
@@ -52,6 +54,7 @@ impl Shard {
     ) -> Self {
         Self {
             generation: 0,
+            anchor: Anchor::default(),
             changes: 0,
             pending: None,
             log: Log::new(1, notice.shard),
@@ -74,7 +77,7 @@ impl Shard {
     /// from before the flush meets what was written after it.
     pub(super) fn successor(flushed: &mut Self, generation: u64) -> Self {
         Self {
-            generation,
+            generation: generation as u32,
             pending: flushed.pending.take(),
             log: Log::new(flushed.log.next_sequence(), flushed.index.notice().shard),
             expired: flushed.expired,
@@ -90,8 +93,10 @@ impl Shard {
         }
     }
 
-    pub(super) const fn generation(&self) -> u64 {
-        self.generation
+    /// Whether the flush of this number is the last one that it has noticed.
+    #[inline]
+    pub(super) const fn is_of(&self, generation: u64) -> bool {
+        self.generation == generation as u32
     }
 
     /// Number of keys, expired ones that were not yet removed included.
@@ -150,7 +155,7 @@ impl Shard {
         };
         Item {
             kind: header.kind(),
-            expires: header.expires(bytes),
+            expires: header.expires(bytes, self.anchor),
             data,
         }
     }
@@ -183,7 +188,7 @@ impl Shard {
             });
         }
         let header = Header::read(bytes);
-        (!header.is_due(bytes, now)).then(|| self.item(handle, &header))
+        (!header.is_due(bytes, self.anchor, now)).then(|| self.item(handle, &header))
     }
 
     /// Has changes recorded from now on, in `pending`.
@@ -332,7 +337,7 @@ impl Shard {
     ) -> Option<Position> {
         self.log.walk(from, steps, |handle, header| {
             let bytes = self.log.at(handle);
-            header.is_due(bytes, now)
+            header.is_due(bytes, self.anchor, now)
                 || visit(
                     self.log.position(handle),
                     header.key(bytes),
@@ -374,7 +379,7 @@ impl Shard {
     pub fn sample(&self, random: u64, now: Millis) -> Option<(&[u8], bool)> {
         let bytes = self.log.at(self.index.sample(random)?);
         let header = Header::read(bytes);
-        Some((header.key(bytes), header.is_due(bytes, now)))
+        Some((header.key(bytes), header.is_due(bytes, self.anchor, now)))
     }
 
     pub(super) fn count(&self, census: &mut Census) {
@@ -405,7 +410,11 @@ impl Shard {
                 let found = self.find(&key).map(|(found, _)| found);
                 assert_eq!(found, Some(handle), "a live entry is found by its key");
                 entries += 1;
-                ends.extend(header.expires(bytes).map(|end| (key.hash(), end)));
+                ends.extend(
+                    header
+                        .expires(bytes, self.anchor)
+                        .map(|end| (key.hash(), end)),
+                );
                 blobs.extend(header.blob(bytes));
                 true
             },
@@ -429,7 +438,7 @@ impl Shard {
             Position::default(),
             &mut { usize::MAX },
             |handle, header| {
-                let end = header.expires(self.log.at(handle));
+                let end = header.expires(self.log.at(handle), self.anchor);
                 first = first.into_iter().chain(end).min();
                 true
             },
