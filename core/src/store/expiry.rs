@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::entry::Header;
-use super::index::remnant;
+use super::index::{Place, remnant};
 use super::log::Handle;
 use super::position::Position;
 use super::shard::Shard;
@@ -96,7 +96,7 @@ pub(super) struct Harvest {
 /// What there is under a remnant.
 struct Survey {
     /// One that has ended.
-    ended: Option<(Handle, Header, Millis)>,
+    ended: Option<(Place, Handle, Header, Millis)>,
     /// The first end among the others.
     next: Option<Millis>,
     /// Entries that there are.
@@ -238,10 +238,17 @@ impl Shard {
         for &remnant in items {
             self.index.prefetch_remnant(remnant);
         }
+        // Not entry by entry: each waits until its page is found, and what comes after waits with it.
+        let mut handles = [Handle(0); BATCH];
+        let mut found = 0;
         for &remnant in items {
             if let Some(handle) = self.index.guess_remnant(remnant) {
-                self.log.prefetch(handle);
+                handles[found] = handle;
+                found += 1;
             }
+        }
+        for &handle in &handles[..found] {
+            self.log.prefetch(handle);
         }
         for &remnant in items {
             if let Some(end) = self.come_up(remnant, now, harvest).filter(|_| again) {
@@ -263,14 +270,11 @@ impl Shard {
     fn come_up(&mut self, remnant: Remnant, now: Millis, harvest: &mut Harvest) -> Option<Millis> {
         loop {
             let survey = self.survey(remnant, now);
-            let Some((handle, header, end)) = survey.ended else {
+            let Some((place, handle, header, end)) = survey.ended else {
                 return survey.next;
             };
             harvest.lags.record(now.since(end));
-            // Mostly its key need not be hashed, which is a twentieth of the work.
-            let hash = self.index.hash_for(remnant);
-            let hash = hash.unwrap_or_else(|| self.hash_of(handle));
-            harvest.freed.extend(self.remove(hash, handle, &header));
+            harvest.freed.extend(self.remove_at(place, handle, &header));
             self.expired += 1;
             if survey.count == 1 {
                 return None;
@@ -284,13 +288,13 @@ impl Shard {
             next: None,
             count: 0,
         };
-        for handle in self.index.candidates(of) {
+        for (place, handle) in self.index.candidates(of) {
             survey.count += 1;
             let bytes = self.log.at(handle);
             let header = Header::read(bytes);
             match header.expires(bytes, self.anchor) {
                 None => {}
-                Some(end) if end <= now => survey.ended = Some((handle, header, end)),
+                Some(end) if end <= now => survey.ended = Some((place, handle, header, end)),
                 Some(end) => {
                     let is_it = || remnant(self.hash_of(handle)) == of;
                     if survey.next.is_none_or(|next| end < next) && is_it() {

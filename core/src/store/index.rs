@@ -173,6 +173,13 @@ struct Rest {
     notice: Notice,
 }
 
+/// Where a handle stands, until the index changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    table: usize,
+    bucket: usize,
+}
+
 /// What an index asks of the entries that its handles stand for.
 pub(super) trait Entries {
     /// The hash of an entry's key.
@@ -315,31 +322,30 @@ impl Index {
             .map(Handle)
     }
 
-    /// Handles that may stand under a hash of that remnant, among them all that do. None of them twice, unless a table
-    /// is larger than a remnant can tell.
-    pub(super) fn candidates(&self, remnant: Remnant) -> impl Iterator<Item = Handle> {
+    /// Handles that may stand under a hash of that remnant, among them all that do, and where they stand. None of them
+    /// twice, unless a table is larger than a remnant can tell.
+    pub(super) fn candidates(&self, remnant: Remnant) -> impl Iterator<Item = (Place, Handle)> {
         let hash = hash_with(remnant);
         // A directory that is wider than the remnant can tell has several tables that it may be, each to be looked at
         // under the first of its directory entries only.
         let wider = self.depth.saturating_sub(DIRECTORY_BITS);
         (0..1u64 << wider)
             .map(move |more| (more, hash | more << (DIRECTORY_SHIFT + DIRECTORY_BITS)))
-            .map(|(more, hash)| (more, hash, self.table_of(hash)))
-            .filter(|(more, _, table)| more >> table.depth.saturating_sub(DIRECTORY_BITS) == 0)
-            .flat_map(|(_, hash, Table { slots, .. })| {
-                let larger = (slots.num_buckets() >> BUCKET_BITS).max(1) as u64;
-                (0..larger).flat_map(move |more| slots.iter_hash(hash | more << BUCKET_BITS))
+            .map(|(more, hash)| (more, hash, self.number_of(hash)))
+            .filter(|&(more, _, number)| {
+                let depth = self.table(number).depth;
+                more >> depth.saturating_sub(DIRECTORY_BITS) == 0
             })
-            .map(|&handle| Handle(handle))
-    }
-
-    /// A hash that is as good for a look-up as those that the remnant is left of; `None` where a directory or a table is larger
-    /// than the remnant can tell.
-    pub(super) fn hash_for(&self, remnant: Remnant) -> Option<u64> {
-        let hash = hash_with(remnant);
-        let tells = self.depth <= DIRECTORY_BITS
-            && self.table_of(hash).slots.num_buckets() <= 1 << BUCKET_BITS;
-        tells.then_some(hash)
+            .flat_map(|(_, hash, table)| {
+                let slots = &self.table(table).slots;
+                let larger = (slots.num_buckets() >> BUCKET_BITS).max(1) as u64;
+                (0..larger)
+                    .flat_map(move |more| slots.iter_hash_buckets(hash | more << BUCKET_BITS))
+                    .filter_map(move |bucket| {
+                        let &handle = slots.get_bucket(bucket)?;
+                        Some((Place { table, bucket }, Handle(handle)))
+                    })
+            })
     }
 
     /// Asks for what [`candidates`](Self::candidates) reads first.
@@ -374,17 +380,35 @@ impl Index {
     pub(super) fn remove(&mut self, hash: u64, old: Handle, entries: &impl Entries) {
         let number = self.number_of(hash);
         let slots = &mut self.table_mut(number).slots;
-        let removed = match slots.find_entry(hash, |&handle| handle == old.0) {
-            Ok(entry) => entry.remove(),
+        match slots.find_entry(hash, |&handle| handle == old.0) {
+            Ok(entry) => drop(entry.remove()),
             Err(_) => panic!("an entry is in the index"),
-        };
-        debug_assert_eq!(removed.0, old.0);
-        // Memory comes back once seven eighths are empty; half of what is given is left as room.
+        }
+        self.shrink(number, entries);
+    }
+
+    /// Takes out what stands at a place.
+    ///
+    /// # Panics
+    /// If nothing stands there.
+    pub(super) fn remove_at(&mut self, place: Place, entries: &impl Entries) {
+        let slots = &mut self.table_mut(place.table).slots;
+        match slots.get_bucket_entry(place.bucket) {
+            Ok(entry) => drop(entry.remove()),
+            Err(_) => panic!("a handle stands at its place"),
+        }
+        self.shrink(place.table, entries);
+    }
+
+    /// Counts a handle that went, and gives memory back once seven eighths of its table are empty. Half of what is left
+    /// is full then.
+    fn shrink(&mut self, number: usize, entries: &impl Entries) {
+        self.len -= 1;
+        let slots = &self.table(number).slots;
         if slots.num_buckets() > 64 && slots.len() < slots.num_buckets() / 8 {
-            let wanted = slots.len() * 2;
+            let wanted = slots.len() * 3 / 2;
             self.rebuild(number, wanted, entries);
         }
-        self.len -= 1;
     }
 
     /// Adds a handle.
@@ -578,23 +602,20 @@ mod tests {
     fn a_remnant_finds_every_entry_once_among_few() {
         // From one table to more of them than a remnant tells from each other.
         for entries in [1, 100, 5_000, 60_000, 900_000] {
-            let index = filled(entries);
+            let mut index = filled(entries);
             let step = (entries as usize / 2_000).max(1);
             let (mut found, mut looked) = (0, 0);
             for number in (0..entries).step_by(step) {
                 let remnant = remnant(hash_of(Handle(number)));
                 let candidates: Vec<_> = index.candidates(remnant).collect();
-                assert_eq!(
-                    candidates.iter().filter(|of| of.0 == number).count(),
-                    1,
-                    "{number} of {entries}"
-                );
-                let enough = index.hash_for(remnant);
-                assert_eq!(enough.is_some(), index.depth <= DIRECTORY_BITS);
-                if let Some(hash) = enough {
-                    let is_it = |handle: Handle| handle.0 == number;
-                    assert_eq!(index.find(hash, is_it), Some(Handle(number)));
-                }
+                let mut those = candidates.iter().filter(|(_, of)| of.0 == number);
+                let &(place, handle) = those.next().expect("an entry is a candidate");
+                assert_eq!(those.count(), 0, "{number} of {entries}");
+                let is_it = |of: Handle| of == handle;
+                index.remove_at(place, &Hashes);
+                assert_eq!(index.find(hash_of(handle), is_it), None);
+                index.insert(hash_of(handle), handle, &Hashes);
+                assert_eq!(index.find(hash_of(handle), is_it), Some(handle));
                 looked += 1;
                 found += candidates.len();
             }

@@ -594,3 +594,39 @@ impl Log {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shards fill evenly: were they to open their extents together, memory would grow in leaps.
+    #[test]
+    fn logs_of_different_phases_grow_at_different_moments() {
+        const ENTRY: usize = 64;
+        let mut logs: Vec<Log> = (0..16).map(|phase| Log::new(1, phase)).collect();
+        let mut last = 0;
+        for number in 0..2_000 {
+            for log in &mut logs {
+                let (_, bytes) = log.append(Queue::Window, ENTRY).expect("an extent");
+                entry::write(
+                    bytes,
+                    entry::Kind::String,
+                    &[0; 10],
+                    entry::Stored::Inline(&[0; ENTRY - 14]),
+                    None,
+                    entry::Anchor::default().form(None),
+                );
+            }
+            let total: usize = logs.iter().map(|log| log.total).sum();
+            // Each of the sixteen begins with an extent; then they take turns.
+            let most = if number == 0 {
+                16 * MIN_EXTENT
+            } else {
+                2 * EXTENT
+            };
+            assert!(total - last <= most, "{} bytes at {number}", total - last);
+            last = total;
+        }
+        logs.iter().for_each(Log::validate);
+    }
+}

@@ -8,7 +8,7 @@ use super::account::Account;
 use super::blobs::Blobs;
 use super::entry::{self, Anchor, Data, Header, Item, Kind};
 use super::expiry::Timers;
-use super::index::{Entries, Index, Notice};
+use super::index::{Entries, Index, Notice, Place};
 use super::key::{Key, KeyHasher};
 use super::log::{Handle, Log};
 use super::policy::Policy;
@@ -262,9 +262,26 @@ impl Shard {
         self.account.tell(self.memory());
     }
 
+    /// Removes an entry; returns its large value.
     pub(super) fn remove(&mut self, hash: u64, handle: Handle, header: &Header) -> Option<Blob> {
-        let blob = header.blob(self.log.at(handle));
         self.index.remove(hash, handle, &(&self.log, &*self.hasher));
+        self.bury(handle, header)
+    }
+
+    /// The same, where its place in the index is known.
+    pub(super) fn remove_at(
+        &mut self,
+        place: Place,
+        handle: Handle,
+        header: &Header,
+    ) -> Option<Blob> {
+        self.index.remove_at(place, &(&self.log, &*self.hasher));
+        self.bury(handle, header)
+    }
+
+    /// Removes an entry that has gone from the index.
+    fn bury(&mut self, handle: Handle, header: &Header) -> Option<Blob> {
+        let blob = header.blob(self.log.at(handle));
         self.log.kill(handle, header.size());
         self.forget_end(header);
         blob.map(|number| self.blobs.remove(number))
