@@ -62,6 +62,17 @@ impl Cache {
         self.admit_by_eviction(Search::for_write(need), bound, now)
     }
 
+    /// Makes up for what a change took beyond what it was admitted for: an extent or a table may have been opened for it.
+    #[inline]
+    pub(super) fn keep_within(&self, now: Millis) {
+        let bound = self.max_memory();
+        // The only entry there is stays, however small the bound.
+        if !self.store.has_room(0, bound) && self.len() > 1 {
+            // Where nothing may go, more is in use, and the next insert fails.
+            let _ = self.admit_by_eviction(Search::for_write(0), bound, now);
+        }
+    }
+
     #[cold]
     fn admit_by_eviction(
         &self,

@@ -102,10 +102,10 @@ impl Builder {
     /// Bytes of memory at most: keys, values, headers, index, free room, and what the eviction policy remembers. No bound
     /// by default.
     ///
-    /// It is kept to within 1 KiB a shard; an insert that opens new room goes beyond it by that, 16 KiB at most, until the
-    /// next insert or [tick](Cache::tick) lets entries go for it. For as long as someone holds a large value that was
-    /// [read](Cache::get), its bytes come on top once its entry is gone. The bound leaves out 700 bytes a shard and 7 KiB
-    /// that an empty cache takes.
+    /// It is kept when an insert returns: what that takes, a table or an extent for it included, others have made room for. Only
+    /// the last entry stays, however small the bound, and with [`Eviction::None`] up to 16 KiB more may be taken before inserts fail. For
+    /// as long as someone holds a large value that was [read](Cache::get), its bytes come on top once its entry is gone. The
+    /// bound leaves out 700 bytes a shard and 7 KiB that an empty cache takes.
     #[must_use]
     pub const fn max_memory(mut self, bytes: u64) -> Self {
         self.max_memory = bytes;

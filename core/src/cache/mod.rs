@@ -454,6 +454,7 @@ impl Cache {
         {
             self.due.fetch_min(end, Relaxed);
         }
+        self.keep_within(now);
         if now.0 >= self.due.load(Relaxed) {
             self.work_aside(now);
         }

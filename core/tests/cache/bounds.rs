@@ -58,16 +58,13 @@ fn memory_stays_within_the_bound_whatever_the_sizes() {
                 };
                 cache.insert(number.to_le_bytes(), vec![7; len]).unwrap();
                 written += len as u64;
-                if number % 50 == 0 {
+                // Counting takes every shard's lock; odd, so that inserts of each size come before it.
+                if number % 7 == 0 {
                     most = most.max(cache.stats().memory);
                 }
             }
             assert!(written > 3 * bound);
-            // A table that has just grown goes over it, for one insert.
-            assert!(
-                most <= bound + (64 << 10),
-                "{most} of {bound} by {eviction}"
-            );
+            assert!(most <= bound, "{most} of {bound} by {eviction}");
             assert!(most >= bound / 10 * 9, "{most} of {bound} by {eviction}");
         }
     }
