@@ -95,6 +95,11 @@ impl Ledger {
     pub fn set_overhead(&self, bytes: u64) {
         self.overhead.store(bytes, Relaxed);
     }
+
+    /// Says that it is no more than this, until it is measured again.
+    pub fn cap_overhead(&self, bytes: u64) {
+        self.overhead.fetch_min(bytes, Relaxed);
+    }
 }
 
 /// Bytes that an allocation of `bytes` takes: allocators of today round up to size classes, four to each doubling, and what is

@@ -254,6 +254,15 @@ impl Service {
         bound.saturating_sub(self.ledger.overhead())
     }
 
+    /// Changes the bound on memory. What the process has beyond what is used was reckoned as a part of the bound before,
+    /// and is again within a tenth of a second. Until then it is no more than a sixth of this one, as the host has it:
+    /// the part of a far higher bound could be all of a lower one, and everything would go, or no write be taken.
+    pub(crate) fn set_max_memory(&self, bytes: u64) {
+        self.settings.set_max_memory(bytes);
+        let most = self.settings.least_memory().saturating_add(bytes / 6);
+        self.ledger.cap_overhead(most);
+    }
+
     /// The most that the store may use: what it would have if it were empty now.
     pub(crate) fn capacity(&self) -> u64 {
         self.bound()

@@ -263,6 +263,22 @@ fn errors_are_counted_by_command_and_by_their_first_word() {
 }
 
 #[test]
+fn a_bound_that_is_lowered_far_leaves_room_at_once() {
+    let mut peer = peer();
+    let service = peer.service();
+    service.settings.set_least_memory(8 << 20);
+    service.settings.set_max_memory(100 << 30);
+    // A tenth, as the host reckons what the process has beyond what is used.
+    service.ledger().set_overhead(10 << 30);
+    assert_eq!(
+        peer.resp(&["CONFIG", "SET", "maxmemory", "60mb"]),
+        "+OK\r\n"
+    );
+    assert_eq!(peer.resp(&["SET", "key", "value"]), "+OK\r\n");
+    assert_eq!(peer.service().ledger().overhead(), 18 << 20);
+}
+
+#[test]
 fn strangers_who_are_too_late_are_counted() {
     let mut peer = peer();
     peer.service().settings.set_password(Some(b"hush".to_vec()));

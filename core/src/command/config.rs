@@ -13,6 +13,7 @@ use super::options;
 use super::subcommand::{self, Subcommand};
 use crate::eviction::Eviction;
 use crate::exec::{Args, Exec, Outcome, Step};
+use crate::service::Service;
 use crate::settings::Settings;
 use crate::{glob, limits, number, size};
 
@@ -203,11 +204,11 @@ impl Parameter {
     fn parse_memory(&self, value: &[u8], least: u64) -> Result<Change, Error> {
         let bytes = str::from_utf8(value).ok().and_then(size::parse);
         match bytes.ok_or_else(|| self.refusal("argument must be a memory value"))? {
-            0 => Ok(Change::Number(Settings::set_max_memory, u64::MAX)),
+            0 => Ok(Change::Memory(u64::MAX)),
             bytes if bytes < least => Err(self.refusal(&format!(
                 "argument must be 0 or at least {least}, which the server needs at rest"
             ))),
-            bytes => Ok(Change::Number(Settings::set_max_memory, bytes)),
+            bytes => Ok(Change::Memory(bytes)),
         }
     }
 
@@ -232,15 +233,18 @@ impl Parameter {
 enum Change {
     None,
     Number(fn(&Settings, u64), u64),
+    Memory(u64),
     Policy(Eviction),
     Password(Option<Vec<u8>>),
 }
 
 impl Change {
-    fn apply(self, settings: &Settings) {
+    fn apply(self, service: &Service) {
+        let settings = &service.settings;
         match self {
             Self::None => {}
             Self::Number(set, value) => set(settings, value),
+            Self::Memory(bytes) => service.set_max_memory(bytes),
             Self::Policy(policy) => settings.set_eviction(policy),
             Self::Password(password) => settings.set_password(password),
         }
@@ -298,7 +302,7 @@ fn set(exec: &mut Exec<'_>, args: &Args<'_>) -> Outcome {
         .map(|(parameter, value)| parameter.parse(value, &exec.service.settings))
         .collect();
     for change in changes? {
-        change.apply(&exec.service.settings);
+        change.apply(exec.service);
     }
     exec.reply().ok();
     Ok(Step::Done)
