@@ -66,9 +66,10 @@ impl Cache {
     #[inline]
     pub(super) fn keep_within(&self, now: Millis) {
         let bound = self.max_memory();
-        // The only entry there is stays, however small the bound.
-        if !self.store.has_room(0, bound) && self.len() > 1 {
-            // Where nothing may go, more is in use, and the next insert fails.
+        // Where nothing may go, more is in use, and the next insert fails. The only entry there is stays, however small
+        // the bound.
+        let may_go = || self.bound.eviction != Eviction::None && self.len() > 1;
+        if !self.store.has_room(0, bound) && may_go() {
             let _ = self.admit_by_eviction(Search::for_write(0), bound, now);
         }
     }

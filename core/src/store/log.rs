@@ -225,12 +225,19 @@ impl Log {
         // An eighth of what is there, so that the unused end of the head is a small part of the whole. Less where that
         // crosses a multiple of itself: shards fill evenly, and but for their phases the heads of all were new at once,
         // which cost up to 4 bytes an entry.
-        let aligned = 1 << ((line.total + self.phase) | EXTENT).trailing_zeros();
-        let shared = (line.total / 8)
+        let eighth = (line.total / 8)
             .next_power_of_two()
-            .min(aligned)
             .clamp(MIN_EXTENT, EXTENT);
-        self.open(queue, shared.max(size + entry::PADDING))
+        // Extents of one entry have any size: to the unit.
+        let units = (line.total + self.phase) / MIN_EXTENT | EXTENT / MIN_EXTENT;
+        let aligned = MIN_EXTENT << units.trailing_zeros();
+        let least = size + entry::PADDING;
+        let shared = if aligned < least {
+            eighth
+        } else {
+            eighth.min(aligned)
+        };
+        self.open(queue, shared.max(least))
     }
 
     /// An extent for one large entry. It goes before the head, which keeps its room and takes a later sequence: for a
@@ -599,6 +606,37 @@ impl Log {
 mod tests {
     use super::*;
 
+    /// Appends an entry of `size` bytes under a key of as many less 4.
+    fn append(log: &mut Log, size: usize) {
+        let form = entry::Anchor::default().form(None);
+        let key = vec![0; size - if size < 260 { 4 } else { 5 }];
+        let value = entry::Stored::Inline(&[]);
+        assert_eq!(entry::size(&key, value, form), size);
+        let (_, bytes) = log.append(Queue::Window, size).expect("an extent");
+        entry::write(bytes, entry::Kind::String, &key, value, None, form);
+    }
+
+    /// An extent of an odd size, or entries that are larger than the smallest, must not make all later ones small.
+    #[test]
+    fn extents_grow_whatever_the_first_were() {
+        for phase in 0..16 {
+            for (first, size) in [
+                (64, 64),
+                (1_031, 64),
+                (5_001, 64),
+                (1_031, 1_031),
+                (64, 2_101),
+            ] {
+                let mut log = Log::new(1, phase);
+                append(&mut log, first);
+                (0..400_000 / size).for_each(|_| append(&mut log, size));
+                let count = log.extents.len();
+                assert!(count < 60, "{count} of {first}, {size}, {phase}");
+                log.validate();
+            }
+        }
+    }
+
     /// Shards fill evenly: were they to open their extents together, memory would grow in leaps.
     #[test]
     fn logs_of_different_phases_grow_at_different_moments() {
@@ -607,15 +645,7 @@ mod tests {
         let mut last = 0;
         for number in 0..2_000 {
             for log in &mut logs {
-                let (_, bytes) = log.append(Queue::Window, ENTRY).expect("an extent");
-                entry::write(
-                    bytes,
-                    entry::Kind::String,
-                    &[0; 10],
-                    entry::Stored::Inline(&[0; ENTRY - 14]),
-                    None,
-                    entry::Anchor::default().form(None),
-                );
+                append(log, ENTRY);
             }
             let total: usize = logs.iter().map(|log| log.total).sum();
             // Each of the sixteen begins with an extent; then they take turns.
