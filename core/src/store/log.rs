@@ -229,7 +229,7 @@ impl Log {
             .next_power_of_two()
             .clamp(MIN_EXTENT, EXTENT);
         // Extents of one entry have any size: to the unit.
-        let units = (line.total + self.phase) / MIN_EXTENT | EXTENT / MIN_EXTENT;
+        let units = ((line.total + self.phase) / MIN_EXTENT) | (EXTENT / MIN_EXTENT);
         let aligned = MIN_EXTENT << units.trailing_zeros();
         let least = size + entry::PADDING;
         let shared = if aligned < least {
