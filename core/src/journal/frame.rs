@@ -491,6 +491,16 @@ mod tests {
                 (4, vec!["Flush".into(), "d=3".into()])
             ]
         );
+        // What changes often in an epoch is recorded once, as it was at its end.
+        let epoch = set("d", 1);
+        assert_eq!(set("d", 2), epoch);
+        store.journal().close();
+        assert_eq!(set("d", 3), epoch + 1);
+        let mut two = gatherer.gather(&store, Millis(5));
+        assert_eq!(
+            read(&mut two.frames),
+            [(epoch, vec!["d=2".into()]), (epoch + 1, vec!["d=3".into()])]
+        );
         for key in 0..600 {
             set(&alloc::format!("{key}"), 4000);
         }

@@ -10,11 +10,10 @@ use crate::Millis;
 use crate::buffer::Blob;
 use crate::ledger::{Ledger, Owner};
 use crate::prefetch::prefetch_write;
-use crate::store::{Effect, NewData};
+use crate::store::Handle;
 
 /// Records of one shard in the order in which they were made.
 #[derive(Debug, Default)]
-#[repr(C)] // What every change writes comes first.
 pub struct Parcel {
     bytes: Vec<u8>,
     /// The epoch that the last record belongs to, of which there is one at least if there is any.
@@ -43,7 +42,7 @@ pub struct Part {
 impl Parcel {
     /// Whether nothing is recorded.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.last.count == 0
     }
 
@@ -67,20 +66,57 @@ impl Parcel {
         self.bytes.clear();
         self.bytes.shrink_to(most);
     }
+
+    /// Appends a record of this epoch, which was made between these moments; returns its bytes. Its value is `blob`, where
+    /// there is one.
+    fn push(
+        &mut self,
+        record: &Record<'_>,
+        blob: Option<&Blob>,
+        epoch: Epoch,
+        moments: [Millis; 2],
+    ) -> usize {
+        let bytes = body::put(record, blob, &mut self.bytes, &mut self.blobs);
+        let part = &mut self.last;
+        if part.epoch != epoch {
+            if part.count > 0 {
+                self.earlier.push(*part);
+            }
+            *part = Part {
+                epoch,
+                moments,
+                ..Part::default()
+            };
+        }
+        part.count += 1;
+        part.end = self.bytes.len();
+        part.blobs = self.blobs.len();
+        part.moments[0] = part.moments[0].min(moments[0]);
+        part.moments[1] = part.moments[1].max(moments[1]);
+        bytes
+    }
 }
 
 /// What a shard keeps while changes are recorded.
+///
+/// Most changes are noted, not recorded: that an entry is *dirty*. What it is by the time its epoch is over, or another one
+/// begins, becomes one record then. So a change writes four bytes in place of its key and value, and what changes often is
+/// written once. What is no entry any more, and changes of large values, are recorded at once.
 #[derive(Debug)]
-#[repr(C)] // What every change writes comes first.
+#[repr(C, align(64))] // What every change writes is in the first line.
 pub(crate) struct Pending {
-    /// Whether the journal knows that there may be something here.
-    pub(crate) marked: bool,
+    /// Entries of the shard's log that have changed in the epoch `stamp`, each once.
+    dirty: Vec<Handle>,
+    /// The earliest and the latest moment of these changes.
+    moments: [Millis; 2],
     /// The epoch of whoever holds the lock to write.
-    pub(crate) stamp: Epoch,
-    /// The epoch of the last record.
-    pub(crate) last: Epoch,
-    /// Bytes of the parcel, of which so many are charged.
-    bytes: usize,
+    stamp: Epoch,
+    /// The epoch of the last change.
+    last: Epoch,
+    /// Bytes of records that there are or will be and are not charged.
+    untold: u32,
+    /// Whether the journal knows that there may be something here.
+    marked: bool,
     told: usize,
     parcel: Parcel,
     ledger: Arc<Ledger>,
@@ -93,12 +129,14 @@ impl Pending {
     /// Nothing.
     pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
         Self {
-            marked: false,
+            dirty: Vec::new(),
+            moments: [Millis(0); 2],
             stamp: Epoch(0),
             last: Epoch(0),
-            parcel: Parcel::default(),
-            bytes: 0,
+            untold: 0,
+            marked: false,
             told: 0,
+            parcel: Parcel::default(),
             ledger,
         }
     }
@@ -107,96 +145,135 @@ impl Pending {
     #[inline]
     pub(crate) fn prefetch(address: usize) {
         prefetch_write(address);
-        prefetch_write(address + 64);
     }
 
-    /// Asks for the memory of the next record, once the rest is there.
+    /// Asks for where the next dirty entry is noted, once the rest is there.
     #[inline]
     pub(crate) fn prefetch_end(&self) {
-        let bytes = &self.parcel.bytes;
-        let end = bytes.as_ptr().addr() + bytes.len();
-        prefetch_write(end);
-        // Most records are shorter than a line, and few begin with one.
-        prefetch_write(end + 63);
+        prefetch_write(self.dirty.as_ptr_range().end.addr());
+    }
+
+    /// Whether the journal does not know yet that there may be something here; it does from now on.
+    #[inline]
+    pub(crate) const fn wants_mark(&mut self) -> bool {
+        !core::mem::replace(&mut self.marked, true)
+    }
+
+    /// The epoch of whoever holds the lock to write.
+    #[inline]
+    pub(crate) const fn stamp(&self) -> Epoch {
+        self.stamp
+    }
+
+    /// Says which epoch changes belong to from now on. What is dirty belongs to the one before: see
+    /// [`record_dirty`](Self::record_dirty).
+    #[inline]
+    pub(crate) fn set_stamp(&mut self, epoch: Epoch) {
+        debug_assert!(
+            epoch == self.stamp || self.dirty.is_empty(),
+            "entries are recorded as they were in their epoch"
+        );
+        self.stamp = epoch;
+    }
+
+    /// The epoch of the last change.
+    #[inline]
+    pub(crate) const fn last(&self) -> Epoch {
+        self.last
+    }
+
+    /// Entries that have changed, and are not recorded yet.
+    #[cfg(test)]
+    pub(crate) fn dirty(&self) -> &[Handle] {
+        &self.dirty
+    }
+
+    /// Notes that an entry of `size` bytes, which was not dirty, is now.
+    #[inline]
+    pub(crate) fn add_dirty(&mut self, handle: Handle, size: usize) {
+        self.dirty.push(handle);
+        self.charge(size);
+    }
+
+    /// Notes that a dirty entry has changed, now.
+    #[inline]
+    pub(crate) fn note(&mut self, now: Millis) {
+        debug_assert!(
+            self.stamp > Epoch(0),
+            "a change is made by who locked the shard to write"
+        );
+        self.last = self.stamp;
+        let [earliest, latest] = self.moments;
+        self.moments = if self.dirty.len() <= 1 {
+            [now; 2]
+        } else {
+            [earliest.min(now), latest.max(now)]
+        };
+    }
+
+    /// Notes that a dirty entry is somewhere else, or no longer there.
+    pub(crate) fn replace_dirty(&mut self, old: Handle, new: Option<Handle>) {
+        // What has changed last is what changes next.
+        let place = self.dirty.iter().rposition(|&handle| handle == old);
+        debug_assert!(place.is_some(), "a dirty entry is noted");
+        match (place, new) {
+            (Some(place), Some(new)) => self.dirty[place] = new,
+            (Some(place), None) => drop(self.dirty.swap_remove(place)),
+            (None, _) => {}
+        }
+    }
+
+    /// Takes the list of what is dirty: for each of them, [`record_dirty`](Self::record_dirty) is to be called, and the
+    /// list to be given back.
+    pub(crate) fn take_dirty(&mut self) -> Vec<Handle> {
+        core::mem::take(&mut self.dirty)
+    }
+
+    /// Records what a dirty entry is by now.
+    #[inline]
+    pub(crate) fn record_dirty(&mut self, record: &Record<'_>) {
+        self.parcel.push(record, None, self.stamp, self.moments);
+    }
+
+    /// Takes the memory of the list back.
+    pub(crate) fn clear_dirty(&mut self, mut list: Vec<Handle>) {
+        list.clear();
+        self.dirty = list;
+    }
+
+    /// Lets what is recorded from now on go to `empty`, where nothing is recorded yet; what it was to go to is `empty` then.
+    pub(crate) const fn go_on_in(&mut self, empty: &mut Parcel) {
+        if self.parcel.is_empty() {
+            core::mem::swap(&mut self.parcel, empty);
+        }
     }
 
     /// Takes what was recorded, and leaves `empty` in its place.
     pub(crate) fn take(&mut self, empty: Parcel) -> Parcel {
         self.marked = false;
         self.ledger.release(Owner::Journal, self.told);
-        (self.bytes, self.told) = (0, 0);
+        (self.untold, self.told) = (0, 0);
         core::mem::replace(&mut self.parcel, empty)
     }
 
-    /// Records what an effect comes to; `live` says whether there is a key to change. What changes nothing is not recorded.
-    pub(crate) fn record(&mut self, key: &[u8], effect: &Effect<'_>, live: bool, now: Millis) {
-        let (record, blob) = match *effect {
-            Effect::Set {
-                kind,
-                ref data,
-                expires,
-            } => {
-                let (value, blob) = match data {
-                    NewData::Bytes(bytes) => (*bytes, None),
-                    NewData::Blob(blob) => (&blob[..], Some(blob)),
-                };
-                let set = Record::Set {
-                    kind,
-                    key,
-                    value,
-                    expires,
-                };
-                (set, blob)
-            }
-            Effect::Delete | Effect::Expire(_) if !live => return,
-            Effect::Delete => (Record::Delete { key }, None),
-            Effect::Expire(expires) => (Record::Expire { key, expires }, None),
-            Effect::Patch { offset, bytes } => {
-                // Whoever recovers may still find a value that has ended by now.
-                let record = if live {
-                    Record::Patch { key, offset, bytes }
-                } else {
-                    Record::Fresh { key, offset, bytes }
-                };
-                (record, None)
-            }
-        };
-        self.push(&record, blob, now);
-    }
-
-    /// Appends a record. Its value is `blob`, where there is one.
+    /// Records a change. The value is `blob`, where there is one.
     pub(crate) fn push(&mut self, record: &Record<'_>, blob: Option<&Blob>, now: Millis) {
         debug_assert!(
             self.stamp > Epoch(0),
             "a change is recorded by who locked the shard to write"
         );
-        let Parcel {
-            bytes,
-            blobs,
-            last: part,
-            earlier,
-        } = &mut self.parcel;
-        self.bytes += body::put(record, blob, bytes, blobs);
-        if self.bytes - self.told >= STEP {
-            let more = self.bytes - self.told;
-            self.told = self.bytes;
+        self.last = self.stamp;
+        let bytes = self.parcel.push(record, blob, self.stamp, [now; 2]);
+        self.charge(bytes);
+    }
+
+    #[inline]
+    fn charge(&mut self, bytes: usize) {
+        self.untold += bytes as u32;
+        if self.untold as usize >= STEP {
+            let more = core::mem::take(&mut self.untold) as usize;
+            self.told += more;
             self.ledger.charge(Owner::Journal, more);
         }
-        self.last = self.stamp;
-        if part.epoch != self.stamp {
-            if part.count > 0 {
-                earlier.push(*part);
-            }
-            *part = Part {
-                epoch: self.stamp,
-                moments: [now; 2],
-                ..Part::default()
-            };
-        }
-        part.count += 1;
-        part.end = bytes.len();
-        part.blobs = blobs.len();
-        part.moments[0] = part.moments[0].min(now);
-        part.moments[1] = part.moments[1].max(now);
     }
 }

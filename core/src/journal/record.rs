@@ -20,7 +20,6 @@ const SET: u8 = 1;
 const DELETE: u8 = 2;
 const EXPIRE: u8 = 3;
 const PATCH: u8 = 4;
-const FRESH: u8 = 5;
 const FLUSH: u8 = 6;
 
 const OP: u8 = 0x0f;
@@ -63,15 +62,6 @@ pub enum Record<'a> {
         /// The bytes.
         bytes: &'a [u8],
     },
-    /// A string came to be: so many zero bytes, then these.
-    Fresh {
-        /// The key.
-        key: &'a [u8],
-        /// Number of zero bytes.
-        offset: usize,
-        /// What follows them.
-        bytes: &'a [u8],
-    },
     /// All keys went.
     Flush,
 }
@@ -79,10 +69,7 @@ pub enum Record<'a> {
 /// Appends a record.
 pub fn encode(record: &Record<'_>, to: &mut Vec<u8>) {
     encode_head(record, to);
-    if let Record::Set { value: bytes, .. }
-    | Record::Patch { bytes, .. }
-    | Record::Fresh { bytes, .. } = record
-    {
+    if let Record::Set { value: bytes, .. } | Record::Patch { bytes, .. } = record {
         to.extend_from_slice(bytes);
     }
 }
@@ -114,9 +101,8 @@ pub(super) fn encode_head(record: &Record<'_>, to: &mut Vec<u8>) {
             put_end(*expires, to);
             to.extend_from_slice(key);
         }
-        Record::Patch { key, offset, bytes } | Record::Fresh { key, offset, bytes } => {
-            let live = matches!(record, Record::Patch { .. });
-            to.push(if live { PATCH } else { FRESH });
+        Record::Patch { key, offset, bytes } => {
+            to.push(PATCH);
             put_varint(key.len() as u64, to);
             put_varint(*offset as u64, to);
             put_varint(bytes.len() as u64, to);
@@ -194,11 +180,11 @@ impl<'a> Records<'a> {
             return Err(Damage::Nonsense);
         }
         let offset = match what {
-            PATCH | FRESH => self.rest.len()?,
+            PATCH => self.rest.len()?,
             _ => 0,
         };
         let value_len = match what {
-            SET | PATCH | FRESH => self.rest.len()?,
+            SET | PATCH => self.rest.len()?,
             _ => 0,
         };
         let expires = if op & ENDS == 0 {
@@ -226,7 +212,6 @@ impl<'a> Records<'a> {
             DELETE => Record::Delete { key },
             EXPIRE => Record::Expire { key, expires },
             PATCH => Record::Patch { key, offset, bytes },
-            FRESH => Record::Fresh { key, offset, bytes },
             0 => return Err(Damage::Nonsense),
             _ => return Err(Damage::Newer),
         })
@@ -291,18 +276,13 @@ mod tests {
                 offset,
                 bytes: value,
             },
-            6 => Record::Fresh {
-                key,
-                offset,
-                bytes: value,
-            },
             _ => Record::Flush,
         }
     }
 
     fn parts() -> impl Strategy<Value = Parts> {
         let bytes = || proptest::collection::vec(any::<u8>(), 0..300);
-        (0..8u8, bytes(), bytes(), any::<u16>(), any::<Option<u64>>())
+        (0..7u8, bytes(), bytes(), any::<u16>(), any::<Option<u64>>())
     }
 
     proptest! {

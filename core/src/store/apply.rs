@@ -1,8 +1,6 @@
 //! Applying records that were read back.
 
-use alloc::vec;
-
-use super::{Effect, Kind, NewData, Store};
+use super::{Effect, NewData, Store};
 use crate::Millis;
 use crate::journal::Record;
 
@@ -11,7 +9,6 @@ impl Store {
     ///
     /// Changes of one key must be applied in their order.
     pub fn apply(&self, record: &Record<'_>, now: Millis) {
-        let fresh;
         let (key, effect) = match *record {
             Record::Set {
                 kind,
@@ -30,17 +27,6 @@ impl Store {
             Record::Delete { key } => (key, Effect::Delete),
             Record::Expire { key, expires } => (key, Effect::Expire(expires)),
             Record::Patch { key, offset, bytes } => (key, Effect::Patch { offset, bytes }),
-            Record::Fresh { key, offset, bytes } => {
-                let mut value = vec![0; offset];
-                value.extend_from_slice(bytes);
-                fresh = value;
-                let set = Effect::Set {
-                    kind: Kind::String,
-                    data: NewData::copy(&fresh),
-                    expires: None,
-                };
-                (key, set)
-            }
             Record::Flush => {
                 self.flush();
                 return;

@@ -7,9 +7,11 @@ use super::entry::{self, Header, Kind, Stored};
 use super::key::Key;
 use super::log::Handle;
 use super::position::Queue;
+use super::recording::note_change;
 use super::shard::Shard;
 use crate::Millis;
 use crate::buffer::Blob;
+use crate::journal::Record;
 
 impl Shard {
     /// Changes `key`: the one way in which anything in the store changes.
@@ -19,12 +21,10 @@ impl Shard {
         if let Some((handle, header)) = found
             && header.is_due(self.log.at(handle), self.anchor, now)
         {
+            self.record_end(handle, &header, now);
             dropped = self.remove(key.hash(), handle, &header);
             self.expired += 1;
             found = None;
-        }
-        if let Some(pending) = &mut self.pending {
-            pending.record(key.bytes(), &effect, found.is_some(), now);
         }
         if let Some(end) = effect.end()
             && !self.anchor.is_near(end)
@@ -40,7 +40,7 @@ impl Shard {
                 expires,
             },
         ) = (&found, &effect)
-            && self.overwrite(*handle, header, *kind, data, *expires)
+            && self.overwrite(*handle, header, *kind, data, *expires, now)
         {
             self.changes += 1;
             if let Some(end) = sooner {
@@ -67,17 +67,18 @@ impl Shard {
                 kind,
                 data,
                 expires,
-            } => self.set(key, found, kind, data, expires),
-            Effect::Delete => {
-                found.and_then(|(handle, header)| self.remove(key.hash(), handle, &header))
-            }
+            } => self.set(key, found, kind, data, expires, now),
+            Effect::Delete => found.and_then(|(handle, header)| {
+                self.record_removal(handle, &header, now);
+                self.remove(key.hash(), handle, &header)
+            }),
             Effect::Expire(expires) => {
                 if let Some((handle, header)) = found {
-                    self.expire(key, handle, &header, expires);
+                    self.expire(key, handle, &header, expires, now);
                 }
                 None
             }
-            Effect::Patch { offset, bytes } => self.patch(key, found, offset, bytes),
+            Effect::Patch { offset, bytes } => self.patch(key, found, offset, bytes, now),
         };
         self.changes += 1;
         if let Some(end) = sooner {
@@ -107,6 +108,7 @@ impl Shard {
         kind: Kind,
         data: &NewData<'_>,
         expires: Option<Millis>,
+        now: Millis,
     ) -> bool {
         let NewData::Bytes(bytes) = data else {
             return false;
@@ -118,6 +120,7 @@ impl Shard {
         entry::touch(entry);
         header.value_mut(entry).copy_from_slice(bytes);
         header.write_expiry(entry, expires);
+        note_change(&mut self.pending, entry, handle, header.size(), now);
         true
     }
 
@@ -142,12 +145,22 @@ impl Shard {
         kind: Kind,
         data: NewData<'_>,
         expires: Option<Millis>,
+        now: Millis,
     ) -> Option<Blob> {
         let value = match data {
             NewData::Bytes(bytes) => Stored::Inline(bytes),
-            NewData::Blob(blob) => Stored::Blob(self.blobs.insert(blob)),
+            NewData::Blob(blob) => {
+                let set = Record::Set {
+                    kind,
+                    key: key.bytes(),
+                    value: &blob,
+                    expires,
+                };
+                self.record_at_once(&set, Some(&blob), now);
+                Stored::Blob(self.blobs.insert(blob))
+            }
         };
-        self.place(key, found.as_ref(), kind, value, expires)
+        self.place(key, found.as_ref(), kind, value, expires, now)
     }
 
     /// Writes an entry at the head, in the place of `found` where there is one; returns the blob that this frees.
@@ -158,6 +171,7 @@ impl Shard {
         kind: Kind,
         value: Stored<'_>,
         expires: Option<Millis>,
+        now: Millis,
     ) -> Option<Blob> {
         let form = self.anchor.form(expires);
         let size = entry::size(key.bytes(), value, form);
@@ -168,14 +182,20 @@ impl Shard {
             .expect("a shard holds 4 GiB of entries");
         entry::write(to, kind, key.bytes(), value, expires, form);
         self.expiring += usize::from(expires.is_some());
+        if let Some((_, header)) = found {
+            self.log.at_mut(new)[0] = header.reads();
+        }
+        if matches!(value, Stored::Inline(_)) {
+            note_change(&mut self.pending, self.log.at_mut(new), new, size, now);
+        }
         let Some((old, header)) = found else {
             self.index
                 .insert(key.hash(), new, &(&self.log, &*self.hasher));
             return None;
         };
-        self.log.at_mut(new)[0] = header.reads();
         let blob = header.blob(self.log.at(*old));
         self.index.replace(key.hash(), *old, new);
+        self.forget_dirty(*old);
         self.log.kill(*old, header.size());
         self.forget_end(header);
         // Where the value only moved, the blob stays.
@@ -184,9 +204,25 @@ impl Shard {
             .map(|number| self.blobs.remove(number))
     }
 
-    fn expire(&mut self, key: &Key<'_>, handle: Handle, header: &Header, expires: Option<Millis>) {
+    fn expire(
+        &mut self,
+        key: &Key<'_>,
+        handle: Handle,
+        header: &Header,
+        expires: Option<Millis>,
+        now: Millis,
+    ) {
+        let is_large = header.blob(self.log.at(handle)).is_some();
+        if is_large {
+            let key = key.bytes();
+            self.record_at_once(&Record::Expire { key, expires }, None, now);
+        }
         if header.expiry_fits(self.anchor.form(expires)) {
             header.write_expiry(self.log.at_mut(handle), expires);
+            if !is_large {
+                let entry = self.log.at_mut(handle);
+                note_change(&mut self.pending, entry, handle, header.size(), now);
+            }
             return;
         }
         // The entry changes its size. A small value goes through the stack: the log cannot lend it while it grows.
@@ -200,7 +236,14 @@ impl Shard {
                 Stored::Inline(&copy[..value.len()])
             }
         };
-        let freed = self.place(key, Some(&(handle, *header)), header.kind(), value, expires);
+        let freed = self.place(
+            key,
+            Some(&(handle, *header)),
+            header.kind(),
+            value,
+            expires,
+            now,
+        );
         debug_assert!(freed.is_none(), "the value only moved");
     }
 
@@ -210,10 +253,13 @@ impl Shard {
         found: Option<(Handle, Header)>,
         offset: usize,
         bytes: &[u8],
+        now: Millis,
     ) -> Option<Blob> {
         let end = offset + bytes.len();
         if let Some((handle, header)) = &found {
             if let Some(number) = header.blob(self.log.at(*handle)) {
+                let key = key.bytes();
+                self.record_at_once(&Record::Patch { key, offset, bytes }, None, now);
                 let blob = self.blobs.get_mut(number);
                 let value = blob.make_mut();
                 if value.len() < end {
@@ -226,6 +272,8 @@ impl Shard {
             let value = header.value_mut(self.log.at_mut(*handle));
             if end <= value.len() {
                 value[offset..end].copy_from_slice(bytes);
+                let entry = self.log.at_mut(*handle);
+                note_change(&mut self.pending, entry, *handle, header.size(), now);
                 return None;
             }
         }
@@ -239,6 +287,13 @@ impl Shard {
         let expires = found
             .as_ref()
             .and_then(|(handle, header)| header.expires(self.log.at(*handle), self.anchor));
-        self.set(key, found, Kind::String, NewData::take(&mut value), expires)
+        self.set(
+            key,
+            found,
+            Kind::String,
+            NewData::take(&mut value),
+            expires,
+            now,
+        )
     }
 }

@@ -76,6 +76,8 @@ const CLOCK: u8 = 0b0011;
 /// Reads that the history was not told of yet.
 const COUNT: u8 = 0b1100;
 const ONE_COUNT: u8 = 0b0100;
+/// Whether the entry has changed, and the log on the disk has yet to be told.
+const DIRTY: u8 = 0b0001_0000;
 
 /// Bits of the flags byte.
 const KIND: u8 = 0b0000_0011;
@@ -407,6 +409,26 @@ pub(super) fn touch(bytes: &mut [u8]) {
 /// Sets the rounds that the entry at the start of `bytes` has left, and that the history knows of its reads.
 pub(super) fn wind(bytes: &mut [u8], clock: u8) {
     bytes[0] = bytes[0] & !(CLOCK | COUNT) | clock.min(CLOCK);
+}
+
+/// Whether the entry at the start of `bytes` is dirty.
+#[inline]
+pub(super) fn is_dirty(bytes: &[u8]) -> bool {
+    bytes[0] & DIRTY != 0
+}
+
+/// Marks the entry at the start of `bytes` as dirty; whether it was not.
+#[inline]
+pub(super) fn soil(bytes: &mut [u8]) -> bool {
+    let was = is_dirty(bytes);
+    bytes[0] |= DIRTY;
+    !was
+}
+
+/// The entry at the start of `bytes` is dirty no more.
+#[inline]
+pub(super) fn wash(bytes: &mut [u8]) {
+    bytes[0] &= !DIRTY;
 }
 
 /// Marks the entry at the start of `bytes` as dead.

@@ -73,9 +73,10 @@ impl Shard {
             .header
             .is_due(self.log.at(victim.handle), self.anchor, now)
         {
+            self.record_end(victim.handle, &victim.header, now);
             self.expired += 1;
         } else {
-            self.record_eviction(victim.handle, &victim.header, now);
+            self.record_removal(victim.handle, &victim.header, now);
             self.evicted += 1;
         }
         freed.extend(self.remove(victim.hash, victim.handle, &victim.header));

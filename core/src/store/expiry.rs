@@ -274,6 +274,7 @@ impl Shard {
                 return survey.next;
             };
             harvest.lags.record(now.since(end));
+            self.record_end(handle, &header, now);
             harvest.freed.extend(self.remove_at(place, handle, &header));
             self.expired += 1;
             if survey.count == 1 {

@@ -45,7 +45,7 @@ const AHEAD: usize = 512;
 
 /// Where an entry is: number of the extent and offset in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Handle(pub(super) u32);
+pub(crate) struct Handle(pub(super) u32);
 
 impl Handle {
     const fn new(extent: u32, offset: usize) -> Self {

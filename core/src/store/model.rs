@@ -9,6 +9,9 @@ use proptest::prelude::*;
 use super::wheel::TICK;
 use super::{Effect, Key, Kind, NewData, Options, Position, Store};
 use crate::eviction::Eviction;
+use crate::journal::Epoch;
+use crate::journal::frame::{self, Gatherer};
+use crate::journal::record::Records;
 use crate::session::Budget;
 use crate::{Blob, Millis};
 
@@ -60,6 +63,8 @@ enum Op {
         budget: i32,
     },
     Flush,
+    /// Closes the epoch.
+    Close,
 }
 
 /// The key of this number: most are short, some as long as an extent, one is empty.
@@ -97,6 +102,7 @@ fn operation() -> impl Strategy<Value = Op> {
         1 => prop_oneof![1..100_000_000u64, 1..1u64 << 33].prop_map(|millis| Op::Pass { millis }),
         3 => prop_oneof![1..200i32, Just(i32::MAX)].prop_map(|budget| Op::Tick { budget }),
         1 => Just(Op::Flush),
+        3 => Just(Op::Close),
     ]
 }
 
@@ -118,8 +124,59 @@ struct Walk {
     seen: BTreeSet<Vec<u8>>,
 }
 
+/// What has been recorded of a store, applied to another one.
+struct Replica {
+    gatherer: Gatherer,
+    store: Store,
+}
+
+impl Replica {
+    /// Of a store that records from now on.
+    fn of(original: &Store) -> Self {
+        original.record(Epoch(1));
+        Self {
+            gatherer: Gatherer::default(),
+            store: store(1, 0),
+        }
+    }
+
+    /// Closes the epoch of the original, and applies all that came up to its end.
+    fn catch_up(&mut self, original: &Store, now: Millis) {
+        for mut frame in self.gatherer.gather(original, now).frames {
+            frame.seal(0, Epoch(0));
+            let bytes: Vec<u8> = frame
+                .pieces()
+                .flat_map(|piece| piece.bytes())
+                .copied()
+                .collect();
+            let header = frame::Header::decode(&bytes, 0).expect("what was written can be read");
+            for record in Records::new(&bytes[frame::Header::LEN..]) {
+                let record = record.expect("what was written can be read");
+                self.store.apply(&record, header.moments[0]);
+            }
+        }
+    }
+
+    /// What a key has, if it has not ended.
+    fn value(&self, key: &[u8], now: Millis) -> Option<Value> {
+        value(&self.store, key, now)
+    }
+}
+
+/// What a key has in a store, if it has not ended.
+fn value(store: &Store, key: &[u8], now: Millis) -> Option<Value> {
+    let key = store.key(key);
+    let shard = store.lock(store.shard_of(&key));
+    shard.peek(&key, now).map(|item| Value {
+        kind: item.kind,
+        bytes: item.data.bytes().to_vec(),
+        expires: item.expires,
+    })
+}
+
 /// Both, and what is known about them.
 struct Pair {
+    replica: Option<Replica>,
     store: Store,
     map: BTreeMap<Vec<u8>, Value>,
     now: Millis,
@@ -129,9 +186,10 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(shards: usize, seed: u64) -> Self {
+    fn new(shards: usize, seed: u64, record: bool) -> Self {
         let (store, now) = (store(shards, seed), Millis(1 << 40));
         Self {
+            replica: record.then(|| Replica::of(&store)),
             store,
             map: BTreeMap::new(),
             now,
@@ -151,7 +209,7 @@ impl Pair {
     fn commit(&self, key: &[u8], effect: Effect<'_>) -> bool {
         let key: Key<'_> = self.store.key(key);
         self.store
-            .lock(self.store.shard_of(&key))
+            .lock_to_write(self.store.shard_of(&key))
             .commit(&key, effect, self.now)
             .existed
     }
@@ -220,6 +278,7 @@ impl Pair {
                 self.store.flush();
                 self.map.clear();
             }
+            Op::Close => self.close(),
         }
         let Self { map, walk, now, .. } = self;
         map.retain(|_, value| value.expires.is_none_or(|end| end > *now));
@@ -318,6 +377,20 @@ impl Pair {
         }
     }
 
+    /// The log says the same as the map.
+    fn close(&mut self) {
+        let Some(replica) = &mut self.replica else {
+            return;
+        };
+        replica.catch_up(&self.store, self.now);
+        let found: Vec<_> = (0..60)
+            .map(|number| replica.value(&key(number), self.now))
+            .collect();
+        for (number, found) in (0..60).zip(found) {
+            assert_eq!(found.as_ref(), self.value(&key(number)));
+        }
+    }
+
     fn hold(&mut self, key: &[u8]) {
         let key = self.store.key(key);
         let mut shard = self.store.lock(self.store.shard_of(&key));
@@ -332,15 +405,11 @@ impl Pair {
             self.store.lock(shard).validate();
         }
         for number in 0..60 {
-            let bytes = key(number);
-            let key = self.store.key(&bytes);
-            let shard = self.store.lock(self.store.shard_of(&key));
-            let found = shard.peek(&key, self.now).map(|item| Value {
-                kind: item.kind,
-                bytes: item.data.bytes().to_vec(),
-                expires: item.expires,
-            });
-            assert_eq!(found.as_ref(), self.value(&bytes));
+            let key = key(number);
+            assert_eq!(
+                value(&self.store, &key, self.now).as_ref(),
+                self.value(&key)
+            );
         }
         for (blob, bytes) in &self.held {
             assert_eq!(
@@ -354,8 +423,8 @@ impl Pair {
 
 proptest! {
     #[test]
-    fn it_does_what_a_map_does(shards in 1..5usize, seed: u64, ops in proptest::collection::vec(operation(), 1..300)) {
-        let mut pair = Pair::new(shards, seed);
+    fn it_does_what_a_map_does(shards in 1..5usize, seed: u64, record: bool, ops in proptest::collection::vec(operation(), 1..300)) {
+        let mut pair = Pair::new(shards, seed, record);
         for (count, op) in ops.iter().enumerate() {
             pair.run(op);
             if count % 16 == 0 {
@@ -371,6 +440,7 @@ proptest! {
         pair.run(&Op::Pass { millis: 0 });
         prop_assert_eq!(pair.store.len(), pair.map.len() as u64);
         pair.check();
+        pair.close();
     }
 }
 
@@ -396,6 +466,8 @@ enum Bounded {
         bytes: usize,
         most: usize,
     },
+    /// Closes the epoch.
+    Close,
 }
 
 fn bounded() -> impl Strategy<Value = Bounded> {
@@ -410,6 +482,7 @@ fn bounded() -> impl Strategy<Value = Bounded> {
         1 => (1..900u64).prop_map(|millis| Bounded::Pass { millis }),
         1 => (policy, 0..5_000usize, 0..30usize)
             .prop_map(|(policy, bytes, most)| Bounded::Evict { policy, bytes, most }),
+        1 => Just(Bounded::Close),
     ]
 }
 
@@ -427,8 +500,9 @@ proptest! {
         let mut map: BTreeMap<u16, (Vec<u8>, Option<Millis>)> = BTreeMap::new();
         let mut now = Millis(1 << 40);
         let mut freed = Vec::new();
+        let mut replica = Replica::of(&store);
         let commit = |number: u16, effect: Effect<'_>, now| {
-            drop(store.lock(0).commit(&store.key(&number.to_le_bytes()), effect, now));
+            drop(store.lock_to_write(0).commit(&store.key(&number.to_le_bytes()), effect, now));
         };
         for (count, op) in ops.iter().enumerate() {
             match *op {
@@ -450,8 +524,9 @@ proptest! {
                     map.remove(&key);
                 }
                 Bounded::Pass { millis } => now = now.plus(millis),
+                Bounded::Close => replica.catch_up(&store, now),
                 Bounded::Evict { policy, bytes, most } => {
-                    let mut shard = store.lock(0);
+                    let mut shard = store.lock_to_write(0);
                     let before = shard.len();
                     let gone = shard.evict(policy, bytes, most, now, &mut freed);
                     prop_assert_eq!(before - shard.len(), gone);
@@ -468,6 +543,12 @@ proptest! {
         let lost = map.iter().filter(|(key, (_, expires))| expires.is_none_or(|end| end > now) && !alive(key));
         // One that was evicted and put in again counts twice, so this is a bound.
         prop_assert!(lost.count() as u64 <= store.census().evicted);
+        // The log says the same of every key.
+        replica.catch_up(&store, now);
+        for key in 0..400u16 {
+            let key = key.to_le_bytes();
+            prop_assert_eq!(replica.value(&key, now), value(&store, &key, now));
+        }
     }
 
     /// A walk in slices meets every key that is there throughout, while others come and go and all of them move.

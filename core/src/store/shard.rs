@@ -1,6 +1,8 @@
 //! One shard: index, log and large values behind one lock. What changes it is in `commit.rs`.
 
 use alloc::boxed::Box;
+#[cfg(test)]
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -16,7 +18,7 @@ use super::position::{Position, Queue};
 use super::{Census, Limit};
 use crate::Millis;
 use crate::buffer::Blob;
-use crate::journal::{Epoch, Parcel, Pending, Record};
+use crate::journal::Pending;
 
 /// A part of the store behind one lock.
 #[derive(Debug)]
@@ -76,6 +78,7 @@ impl Shard {
     /// An empty shard to take the place of `flushed`: its positions go on behind those of the old one, so that a cursor
     /// from before the flush meets what was written after it.
     pub(super) fn successor(flushed: &mut Self, generation: u64) -> Self {
+        flushed.record_dirty();
         Self {
             generation: generation as u32,
             pending: flushed.pending.take(),
@@ -191,60 +194,6 @@ impl Shard {
         (!header.is_due(bytes, self.anchor, now)).then(|| self.item(handle, &header))
     }
 
-    /// Has changes recorded from now on, in `pending`.
-    pub(super) fn record(&mut self, pending: Box<Pending>) {
-        self.pending = Some(pending);
-    }
-
-    /// Where changes are recorded: whether the journal is to be told that there may be some.
-    #[inline]
-    pub(super) fn wants_mark(&mut self) -> bool {
-        self.pending
-            .as_mut()
-            .is_some_and(|pending| !core::mem::replace(&mut pending.marked, true))
-    }
-
-    /// Says which epoch the changes belong to that are made under this lock.
-    #[inline]
-    pub(super) fn set_stamp(&mut self, epoch: Epoch) {
-        if let Some(pending) = &mut self.pending {
-            pending.stamp = epoch;
-        }
-    }
-
-    /// The epoch that changes belong to which are made under this lock; 0 where they are not recorded.
-    #[inline]
-    pub(crate) fn stamp(&self) -> Epoch {
-        self.pending
-            .as_ref()
-            .map_or(Epoch(0), |pending| pending.stamp)
-    }
-
-    /// The epoch of the last change; 0 where changes are not recorded.
-    #[must_use]
-    #[inline]
-    pub fn last_change(&self) -> Epoch {
-        self.pending
-            .as_ref()
-            .map_or(Epoch(0), |pending| pending.last)
-    }
-
-    /// Takes what was recorded, and leaves `empty` in its place.
-    pub(super) fn take_pending(&mut self, empty: Parcel) -> Parcel {
-        match &mut self.pending {
-            Some(pending) => pending.take(empty),
-            None => empty,
-        }
-    }
-
-    /// Records that an entry goes for memory's sake.
-    pub(super) fn record_eviction(&mut self, handle: Handle, header: &Header, now: Millis) {
-        if let Some(pending) = &mut self.pending {
-            let key = header.key(self.log.at(handle));
-            pending.push(&Record::Delete { key }, None, now);
-        }
-    }
-
     /// Bytes of memory.
     #[inline]
     pub(super) fn memory(&self) -> usize {
@@ -282,6 +231,7 @@ impl Shard {
     /// Removes an entry that has gone from the index.
     fn bury(&mut self, handle: Handle, header: &Header) -> Option<Blob> {
         let blob = header.blob(self.log.at(handle));
+        self.forget_dirty(handle);
         self.log.kill(handle, header.size());
         self.forget_end(header);
         blob.map(|number| self.blobs.remove(number))
@@ -337,6 +287,7 @@ impl Shard {
     ) -> Option<Handle> {
         let new = self.log.relocate(old, header.size(), queue)?;
         self.index.replace(hash, old, new);
+        self.move_dirty(old, new);
         Some(new)
     }
 
@@ -418,6 +369,7 @@ impl Shard {
         self.log.validate();
         self.index.validate(hash_of);
         let (mut entries, mut ends, mut blobs) = (0, Vec::new(), Vec::new());
+        let mut dirty = BTreeSet::new();
         let end = self.log.walk(
             Position::default(),
             &mut { usize::MAX },
@@ -433,6 +385,7 @@ impl Shard {
                         .map(|end| (key.hash(), end)),
                 );
                 blobs.extend(header.blob(bytes));
+                dirty.extend(entry::is_dirty(bytes).then_some(handle.0));
                 true
             },
         );
@@ -446,6 +399,14 @@ impl Shard {
         self.validate_timers(&ends);
         blobs.sort_unstable();
         self.blobs.validate(&blobs);
+        let listed = self.pending.iter().flat_map(|pending| pending.dirty());
+        let listed = listed.map(|handle| handle.0).collect::<BTreeSet<u32>>();
+        assert_eq!(dirty, listed, "dirty entries, and what is listed as such");
+        let count = self
+            .pending
+            .as_ref()
+            .map_or(0, |pending| pending.dirty().len());
+        assert_eq!(listed.len(), count, "each is listed once");
     }
 
     /// When the first entry ends that has not been removed.
