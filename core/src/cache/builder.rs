@@ -5,7 +5,6 @@ use core::fmt;
 use core::sync::atomic::AtomicU64;
 
 use super::bound::Bound;
-use super::counters::Counters;
 use super::flight::Flights;
 use super::{Cache, Clock};
 use crate::eviction::Eviction;
@@ -140,7 +139,7 @@ impl Builder {
                 ..store::Options::default()
             }),
             clock: self.clock,
-            counters: Counters::default(),
+            loads: AtomicU64::new(0),
             flights: Flights::new(),
             bound: Bound {
                 memory: AtomicU64::new(self.max_memory),

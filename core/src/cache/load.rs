@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use core::convert::Infallible;
+use core::sync::atomic::Ordering::Relaxed;
 
 use super::flight::{Boarding, Pilot};
 use super::{Bytes, Cache, Insert};
@@ -70,8 +71,8 @@ impl Cache {
         load: impl FnOnce() -> Result<V, E>,
     ) -> Result<Bytes, E> {
         let key = self.store.key(key.as_ref());
-        let mut found = self.find(&key);
-        self.counters.count(found.is_some());
+        let mut found = None;
+        self.get_of(&key, &mut found);
         loop {
             if let Some(value) = found {
                 return Ok(value);
@@ -99,7 +100,7 @@ impl Cache {
         pilot: Option<Pilot<'_>>,
         load: impl FnOnce() -> Result<V, E>,
     ) -> Result<Bytes, E> {
-        self.counters.count_load();
+        self.loads.fetch_add(1, Relaxed);
         let loaded = load()?.into();
         let (data, value) = if loaded.len() < Blob::MIN {
             (NewData::Bytes(&loaded), Bytes::copy(&loaded))

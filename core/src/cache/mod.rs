@@ -82,7 +82,6 @@ mod bound;
 mod builder;
 mod bytes;
 mod clock;
-mod counters;
 mod flight;
 mod insert;
 mod iter;
@@ -104,7 +103,6 @@ use crate::session::Budget;
 use crate::store::{Data, Effect, Item, Key, Kind, NewData, Shard, Store};
 
 use bound::Bound;
-use counters::Counters;
 use flight::Flights;
 use insert::Condition;
 
@@ -124,7 +122,8 @@ const ASIDE: Budget = Budget::new(200);
 pub struct Cache {
     store: Store,
     clock: Box<dyn Clock>,
-    counters: Counters,
+    /// Calls of a loader.
+    loads: AtomicU64,
     flights: Flights,
     bound: Bound,
     /// When housekeeping is due next, in milliseconds of the clock; `u64::MAX` where nothing waits for it.
@@ -192,15 +191,18 @@ impl Cache {
 
     /// [`get`](Self::get), compiled once, and to where the caller wants it: see [`Bytes`].
     fn get_to(&self, key: &[u8], found: &mut Option<Bytes>) {
-        let key = self.store.key(key);
-        let hit = self.look_up(&key, |item| Bytes::take(string(item), found));
-        self.counters.count(hit);
+        self.get_of(&self.store.key(key), found);
+    }
+
+    #[inline]
+    fn get_of(&self, key: &Key<'_>, found: &mut Option<Bytes>) {
+        self.look_up(key, |item| Bytes::take(string(item), found));
     }
 
     /// The same, not counted.
     fn find(&self, key: &Key<'_>) -> Option<Bytes> {
         let mut found = None;
-        self.look_up(key, |item| Bytes::take(string(item), &mut found));
+        self.peek(key, |item| Bytes::take(string(item), &mut found));
         found
     }
 
@@ -225,7 +227,7 @@ impl Cache {
         to.reserve(crate::Blob::MIN);
         let mut large = None;
         let mut found = false;
-        let hit = self.look_up(&key, |item| {
+        self.look_up(&key, |item| {
             to.truncate(start);
             large = None;
             let string = string(item);
@@ -239,47 +241,70 @@ impl Cache {
         if let Some(blob) = large {
             to.extend_from_slice(&blob);
         }
-        self.counters.count(hit);
         found
     }
 
-    /// Lets `take` have the entry of `key`, and tells whether there is one. `take` runs under the shard's lock; with
+    /// Lets `take` have the entry of `key`, and counts whether there is one. `take` runs under the shard's lock; with
     /// `None`, which is to say that what it took does not count, outside of it.
-    ///
-    /// The clock is asked only where the entry has a time to live, and after the lock: most reads know no time.
     #[inline]
-    fn look_up(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Item<'_>>)) -> bool {
+    fn look_up(&self, key: &Key<'_>, take: impl FnMut(Option<&Item<'_>>)) {
+        self.look(key, true, take);
+    }
+
+    /// The same, not counted; tells whether there is one.
+    #[inline]
+    fn peek(&self, key: &Key<'_>, take: impl FnMut(Option<&Item<'_>>)) -> bool {
+        self.look(key, false, take)
+    }
+
+    /// The clock is asked only where the entry has a time to live, and after the lock: most reads know no time.
+    #[inline(always)]
+    fn look(&self, key: &Key<'_>, counted: bool, mut take: impl FnMut(Option<&Item<'_>>)) -> bool {
         self.store.prefetch_index(key.hash());
         let mut shard = self.store.lock(self.store.shard_of(key));
         // Not moved out of the option: it was just written in pieces.
         let found = shard.get(key, Millis(0));
         let Some(item) = &found else {
+            if counted {
+                shard.count_look_up(false);
+            }
             return false;
         };
         take(Some(item));
         let expires = item.expires;
+        if counted {
+            shard.count_look_up(true);
+        }
         drop(shard);
-        expires.is_none_or(|expires| self.now() < expires || self.look_again(key, take))
+        expires.is_none_or(|expires| self.now() < expires || self.look_again(key, counted, take))
     }
 
     /// The look-up of an entry that has ended by now. It may have been replaced since; so this look is at a known time.
     #[cold]
-    fn look_again(&self, key: &Key<'_>, mut take: impl FnMut(Option<&Item<'_>>)) -> bool {
+    fn look_again(
+        &self,
+        key: &Key<'_>,
+        counted: bool,
+        mut take: impl FnMut(Option<&Item<'_>>),
+    ) -> bool {
         take(None);
         let now = self.now();
         let mut shard = self.store.lock(self.store.shard_of(key));
-        let item = shard.get(key, now);
-        if let Some(item) = &item {
+        if let Some(item) = &shard.get(key, now) {
             take(Some(item));
+            return true;
         }
-        item.is_some()
+        if counted {
+            shard.count_as_miss();
+        }
+        false
     }
 
     /// Whether there is an entry of `key`. Counts neither as a hit nor as a miss.
     #[must_use]
     pub fn contains(&self, key: impl AsRef<[u8]>) -> bool {
         let key = self.store.key(key.as_ref());
-        self.look_up(&key, |_| ())
+        self.peek(&key, |_| ())
     }
 
     /// How long the entry of `key` has yet to live; `None` where there is none.
@@ -422,11 +447,10 @@ impl Cache {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let census = self.store.census();
-        let [hits, misses, loads] = self.counters.sums();
         Stats {
-            hits,
-            misses,
-            loads,
+            hits: census.hits,
+            misses: census.misses,
+            loads: self.loads.load(Relaxed),
             evictions: census.evicted,
             expirations: census.expired,
             entries: census.keys,

@@ -114,11 +114,10 @@ impl Cache {
     pub fn value(&self, key: impl AsRef<[u8]>) -> Option<Value> {
         let key = self.store.key(key.as_ref());
         let (mut kind, mut data) = (Kind::String, None);
-        let hit = self.look_up(&key, |item| {
+        self.look_up(&key, |item| {
             kind = item.map_or(Kind::String, |item| item.kind);
             Bytes::take(item.map(|item| &item.data), &mut data);
         });
-        self.counters.count(hit);
         data.map(|data| Value { kind, data })
     }
 
@@ -128,7 +127,7 @@ impl Cache {
         let key = self.store.key(key.as_ref());
         let mut large = None;
         let mut read = Read::Missing;
-        let hit = self.look_up(&key, |item| {
+        self.look_up(&key, |item| {
             large = None;
             read = match item {
                 None => Read::Missing,
@@ -147,7 +146,6 @@ impl Cache {
         if let Some(blob) = large {
             read = copy(&blob, to);
         }
-        self.counters.count(hit);
         read
     }
 

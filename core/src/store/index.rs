@@ -156,8 +156,6 @@ pub(super) struct Index {
     depth: u32,
     /// Number of entries. A shard holds 4 GiB of them, so fewer than that.
     len: u32,
-    /// Bytes of memory.
-    memory: usize,
     /// In memory of its own: the log, which every look-up reads too, begins behind this, and all of it is to lie in the
     /// first two cache lines of a shard.
     rest: Box<Rest>,
@@ -166,6 +164,8 @@ pub(super) struct Index {
 /// What only changes of the tables read, and look-ups where there are several.
 #[derive(Debug)]
 struct Rest {
+    /// Bytes of memory of all of the index.
+    memory: usize,
     /// By the low `depth` directory bits of the hash: the number of a table. Empty while there is one.
     directory: Vec<u32>,
     /// Table 1 and so on.
@@ -219,8 +219,8 @@ impl Index {
             first: Table::new(HashTable::new(), 0),
             depth: 0,
             len: 0,
-            memory: size_of::<Rest>(),
             rest: Box::new(Rest {
+                memory: size_of::<Rest>(),
                 directory: Vec::new(),
                 more: Vec::new(),
                 notice,
@@ -276,7 +276,7 @@ impl Index {
 
     /// To be called when a table has changed its place or size.
     fn publish(&mut self) {
-        self.memory = size_of::<Rest>()
+        self.rest.memory = size_of::<Rest>()
             + self.rest.directory.capacity() * size_of::<u32>()
             + self.rest.more.capacity() * size_of::<Table>()
             + self
@@ -528,8 +528,8 @@ impl Index {
 
     /// Bytes of memory.
     #[inline]
-    pub(super) const fn memory(&self) -> usize {
-        self.memory
+    pub(super) fn memory(&self) -> usize {
+        self.rest.memory
     }
 
     /// Checks the directory, and calls `check` with every handle and whether it stands in the table of that hash.

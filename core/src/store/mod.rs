@@ -135,6 +135,10 @@ pub struct Census {
     pub evicted: u64,
     /// Changes ever made.
     pub changes: u64,
+    /// Look-ups that found an entry, of those that are counted in the shards: the embedded cache's.
+    pub hits: u64,
+    /// Such that found none.
+    pub misses: u64,
 }
 
 impl Store {

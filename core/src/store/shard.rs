@@ -28,10 +28,14 @@ pub struct Shard {
     generation: u32,
     pub(super) anchor: Anchor,
     pub(super) changes: u64,
+    /// Look-ups that found an entry, where they are counted here.
+    hits: u64,
     /// Where changes are recorded.
     pub(super) pending: Option<Box<Pending>>,
     pub(super) index: Index,
     pub(super) log: Log,
+    /// Look-ups that found none.
+    misses: u64,
     pub(super) blobs: Blobs,
     pub(super) hasher: Arc<KeyHasher>,
     account: Account,
@@ -58,6 +62,8 @@ impl Shard {
             generation: 0,
             anchor: Anchor::default(),
             changes: 0,
+            hits: 0,
+            misses: 0,
             pending: None,
             log: Log::new(1, notice.shard),
             index: Index::new(notice),
@@ -86,6 +92,8 @@ impl Shard {
             expired: flushed.expired,
             evicted: flushed.evicted,
             changes: flushed.changes,
+            hits: flushed.hits,
+            misses: flushed.misses,
             ..Self::new(
                 Arc::clone(&flushed.hasher),
                 flushed.index.notice().clone(),
@@ -171,6 +179,22 @@ impl Shard {
         let handle = self.handle(key)?;
         entry::touch(self.log.at_mut(handle));
         self.item_at(handle, now)
+    }
+
+    /// Counts a look-up: under the lock that it needs anyway, whose line is written anyway.
+    #[inline]
+    pub(crate) const fn count_look_up(&mut self, hit: bool) {
+        if hit {
+            self.hits += 1;
+        } else {
+            self.misses += 1;
+        }
+    }
+
+    /// Counts a hit as a miss: what was found had ended.
+    pub(crate) const fn count_as_miss(&mut self) {
+        self.hits -= 1;
+        self.misses += 1;
     }
 
     /// The value of `key`, without consequences.
@@ -357,6 +381,8 @@ impl Shard {
         census.expired += self.expired;
         census.evicted += self.evicted;
         census.changes += self.changes;
+        census.hits += self.hits;
+        census.misses += self.misses;
     }
 }
 
