@@ -42,6 +42,7 @@ bench: test-tools
 	$(CARGO) bench --workspace --all-features
 	python3 scripts/measure.py compare
 	python3 scripts/measure.py workers
+	python3 scripts/measure.py poll
 	python3 scripts/measure.py keys
 	python3 scripts/measure.py idle
 	python3 scripts/measure.py metrics --rounds 15

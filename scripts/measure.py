@@ -3,6 +3,7 @@
 
     scripts/measure.py compare    processor time of SET and GET, beside the others and a server that does nothing
     scripts/measure.py workers    what 200 workers cost more than 2
+    scripts/measure.py poll       what clients of an idle server gain where its workers poll, and others pay
     scripts/measure.py keys       what others feel while one client lists 5 million keys in a loop
     scripts/measure.py idle       what 10,000 idle connections cost, and what 100 busy ones feel beside them
     scripts/measure.py metrics    what counting and timing cost, beside the same program without
@@ -350,6 +351,33 @@ def workers(lab, verdicts):
         verdicts.check(f"{what}, p99.9", ratio(*tails), 1.50)
 
 
+# --- poll
+
+
+def poll(lab, verdicts):
+    asleep = lab.ant("sleeps")
+    polls = lab.ant("polls for 100 µs", "--busy-poll", "100")
+    servers = [asleep, polls, lab.redis()]
+    results = {(clients, server.name): [] for clients in (1, 10, CLIENTS) for server in servers}
+    for _ in lab.rounds():
+        for clients in (1, 10, CLIENTS):
+            for server in servers:
+                test = lab.bench(server, "--test", "get", "--prefill", "--clients", str(clients))
+                results[clients, server.name].append(test)
+    rows = [["GET", "p50, µs", "p99", "p99.9", "server µs/op", "spread"]]
+    for (clients, name), tests in results.items():
+        costs = [cost(test) for test in tests]
+        rows.append([
+            f"{clients} clients, {name}",
+            *[f"{latency(tests, quantile):,.1f}" for quantile in ("p50", "p99", "p99.9")],
+            f"{median(costs):.2f}",
+            f"{100 * spread(costs):.0f} %",
+        ])
+    print_table(rows)
+    busy = [list(map(cost, results[CLIENTS, server.name])) for server in (polls, asleep)]
+    verdicts.check(f"{CLIENTS} clients, µs/op, polls to sleeps", ratio(*busy), 1.10)
+
+
 # --- keys
 
 
@@ -528,7 +556,7 @@ def describe_machine():
 
 
 def main():
-    commands = {"compare": compare, "workers": workers, "keys": keys, "idle": idle, "metrics": metrics}
+    commands = {"compare": compare, "workers": workers, "poll": poll, "keys": keys, "idle": idle, "metrics": metrics}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=commands)
     parser.add_argument("--quick", action="store_true", help="a minute instead of many: shows that it works, proves nothing")

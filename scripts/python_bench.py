@@ -188,6 +188,16 @@ def blocking(lab, port, memcached):
         others[name] = lambda get_many=get_many: get_many(MANY)
     lab.compare("get_many of 100", lambda: client.get_many(MANY), others, {"redis-py (MGET)": 3})
 
+    if theirs:
+        for micros in 50, 100, 200:
+            client.execute("CONFIG", "SET", "busy-poll", str(micros))
+            title = f"of a server whose workers poll for {micros} µs"
+            others = {"redis-py": lambda: theirs.get("key")}
+            lab.compare(f"GET {title}", lambda: client.get("key"), others, {})
+            others = {"redis-py (MGET)": lambda: theirs.mget(MANY)}
+            lab.compare(f"get_many of 100 {title}", lambda: client.get_many(MANY), others, {})
+        client.execute("CONFIG", "SET", "busy-poll", "0")
+
 
 def tasks(lab, port):
     """100 concurrent GETs, again and again."""

@@ -15,6 +15,7 @@ pub struct Settings {
     max_connections: AtomicU64,
     idle_timeout: AtomicU64,
     send_timeout: AtomicU64,
+    busy_poll: AtomicU64,
     max_memory: AtomicU64,
     least_memory: AtomicU64,
     /// The place in [`Eviction::ALL`], which is the number of the variant.
@@ -33,6 +34,9 @@ impl Settings {
     pub const MAX_CONNECTIONS: u64 = 10_000;
     /// Milliseconds after which a client that takes no reply is closed, by default.
     pub const SEND_TIMEOUT: u64 = 60_000;
+
+    /// Most microseconds for which a worker asks for requests before it sleeps.
+    pub const MAX_BUSY_POLL: u64 = 10_000;
 
     /// Microseconds from which on a call is in the slow log, by default.
     pub const SLOW: u64 = 10_000;
@@ -95,6 +99,20 @@ impl Settings {
     /// Changes the send timeout, in milliseconds.
     pub fn set_send_timeout(&self, ms: u64) {
         self.send_timeout.store(ms, Relaxed);
+    }
+
+    /// Microseconds for which a worker asks for requests before it sleeps; 0 for none.
+    #[must_use]
+    #[inline]
+    pub fn busy_poll(&self) -> u64 {
+        self.busy_poll.load(Relaxed)
+    }
+
+    /// Changes for how many microseconds a worker asks for requests before it sleeps, up to
+    /// [`MAX_BUSY_POLL`](Self::MAX_BUSY_POLL); 0 for none.
+    pub fn set_busy_poll(&self, micros: u64) {
+        self.busy_poll
+            .store(micros.min(Self::MAX_BUSY_POLL), Relaxed);
     }
 
     /// Bytes of memory that the server may use in all; `u64::MAX` for any number.
@@ -222,6 +240,7 @@ impl Default for Settings {
             max_connections: AtomicU64::new(Self::MAX_CONNECTIONS),
             idle_timeout: AtomicU64::new(0),
             send_timeout: AtomicU64::new(Self::SEND_TIMEOUT),
+            busy_poll: AtomicU64::new(0),
             max_memory: AtomicU64::new(u64::MAX),
             least_memory: AtomicU64::new(0),
             eviction: AtomicU8::new(0),

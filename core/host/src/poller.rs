@@ -89,19 +89,20 @@ impl Poller {
         Ok(())
     }
 
-    /// Waits for events, at most for `most`, and puts them in place of what was in `events`.
+    /// Waits for events, at most for `most`, and puts them in place of what was in `events`. False where nothing has ended
+    /// the wait but that; a [notification](Self::notify) does as well.
     ///
     /// # Errors
     /// None that a program could cause or mend.
-    pub fn wait(&self, events: &mut Events, most: Option<Duration>) -> io::Result<()> {
+    pub fn wait(&self, events: &mut Events, most: Option<Duration>) -> io::Result<bool> {
         events.clear();
         let mut room = [MaybeUninit::uninit(); Self::BATCH];
         match epoll::wait(&self.epoll, &mut room, most.map(timespec).as_ref()) {
             Ok((reported, _)) => {
                 events.extend(reported.iter().filter_map(event));
-                Ok(())
+                Ok(!reported.is_empty())
             }
-            Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(rustix::io::Errno::INTR) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }

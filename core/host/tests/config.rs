@@ -426,6 +426,22 @@ fn workers_mean_pooled_unless_said_otherwise_by_who_has_more_say() {
 }
 
 #[test]
+fn threads_of_their_own_do_not_poll() {
+    let given = [
+        ("busy-poll", "100"),
+        ("server", "single"),
+        ("runtime", "smol"),
+    ];
+    let chosen = settings(&given, &[]);
+    assert_eq!((chosen.busy_poll, chosen.warnings.len()), (100, 0));
+    let in_vain = settings(&given[..2], &[]);
+    assert_eq!(
+        in_vain.warnings,
+        ["busy_poll has no effect with threads of the single architecture"]
+    );
+}
+
+#[test]
 fn executors_are_those_of_smol() {
     let given = [("executor-threads", "3"), ("runtime", "smol")];
     let chosen = settings(&given, &[]);

@@ -107,6 +107,8 @@ impl Decoder {
                     Some(value) => Some(value),
                     None => return Ok(None),
                 }
+            } else if let Some(string) = self.short_string(input)? {
+                Some(string)
             } else {
                 match self.whole_line(input)? {
                     Some(line) => self.header_line(line, input)?,
@@ -126,6 +128,32 @@ impl Decoder {
                 return Ok(Some(whole));
             }
         }
+    }
+
+    /// A string of less than 100 bytes that lies in `input` as a whole, as most do: nothing is looked for.
+    #[inline]
+    fn short_string(&mut self, input: &mut &[u8]) -> Result<Option<Value>, DecodeError> {
+        let (len, rest) = match **input {
+            [b'$', ones @ b'0'..=b'9', b'\r', b'\n', ref rest @ ..] => (ones - b'0', rest),
+            [
+                b'$',
+                tens @ b'1'..=b'9',
+                ones @ b'0'..=b'9',
+                b'\r',
+                b'\n',
+                ref rest @ ..,
+            ] => (10 * (tens - b'0') + ones - b'0', rest),
+            _ => return Ok(None),
+        };
+        let Some((bytes, [b'\r', b'\n', rest @ ..])) = rest.split_at_checked(len.into()) else {
+            return Ok(None);
+        };
+        if !self.line.is_empty() {
+            return Ok(None);
+        }
+        self.spend(size_of::<Value>() + bytes.len())?;
+        *input = rest;
+        Ok(Some(Value::Bulk(bytes.to_vec())))
     }
 
     /// A line that lies in `input` as a whole, without its CR LF: most do, and are not copied.

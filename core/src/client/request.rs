@@ -12,12 +12,6 @@ pub fn encode<A: AsRef<[u8]>>(args: &[A], out: &mut Vec<u8>) {
     // One allocation, not one at each doubling: a header has at most 23 bytes, and each argument an end of 2.
     let room = |len: usize| len + 25;
     out.reserve(room(args.iter().map(|arg| room(arg.as_ref().len())).sum()));
-    let mut digits = itoa::Buffer::new();
-    let mut header = |out: &mut Vec<u8>, kind: u8, number: usize| {
-        out.push(kind);
-        out.extend_from_slice(digits.format(number).as_bytes());
-        out.extend_from_slice(b"\r\n");
-    };
     header(out, b'*', args.len());
     for arg in args {
         let arg = arg.as_ref();
@@ -27,9 +21,36 @@ pub fn encode<A: AsRef<[u8]>>(args: &[A], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a kind of what follows, and how much of it. Most numbers have one digit or two.
+#[inline]
+fn header(out: &mut Vec<u8>, kind: u8, number: usize) {
+    let digit = |value: usize| b'0' + (value % 10) as u8;
+    match number {
+        0..10 => out.extend_from_slice(&[kind, digit(number), b'\r', b'\n']),
+        10..100 => {
+            out.extend_from_slice(&[kind, digit(number / 10), digit(number), b'\r', b'\n']);
+        }
+        _ => {
+            out.push(kind);
+            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_have_any_number_of_digits() {
+        for len in [0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 12_345] {
+            let (arg, mut out) = (alloc::vec![b'x'; len], Vec::new());
+            encode(&[&arg], &mut out);
+            let expected = alloc::format!("*1\r\n${len}\r\n{}\r\n", "x".repeat(len));
+            assert_eq!(out, expected.as_bytes());
+        }
+    }
 
     #[test]
     fn bytes_of_any_kind_pass_unchanged() {

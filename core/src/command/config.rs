@@ -51,7 +51,7 @@ enum Kind {
 }
 
 /// The parameters that do not depend on the host.
-fn parameters() -> [Parameter; 12] {
+fn parameters() -> [Parameter; 13] {
     const fn seconds(
         name: &'static str,
         get: fn(&Settings) -> u64,
@@ -97,6 +97,14 @@ fn parameters() -> [Parameter; 12] {
             |settings| settings.send_timeout().div_ceil(1000),
             |settings, value| settings.set_send_timeout(value * 1000),
         ),
+        Parameter {
+            name: "busy-poll",
+            kind: Kind::Number {
+                range: 0..=Settings::MAX_BUSY_POLL,
+                get: Settings::busy_poll,
+                set: Settings::set_busy_poll,
+            },
+        },
         Parameter {
             name: "maxmemory",
             kind: Kind::Memory,

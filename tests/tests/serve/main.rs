@@ -91,6 +91,10 @@ macro_rules! pools {
                 wakes::those_who_move(std_pool);
             }
             #[test]
+            fn wakes_reach_a_lane_that_polls_busily() {
+                wakes::a_lane_that_polls_busily(std_pool);
+            }
+            #[test]
             fn wakes_reach_a_turn_that_is_stuck() {
                 wakes::a_turn_that_is_stuck(std_pool, 7);
             }
@@ -104,6 +108,10 @@ macro_rules! pools {
             #[test]
             fn wakes_reach_those_who_move() {
                 wakes::those_who_move(smol_pool);
+            }
+            #[test]
+            fn wakes_reach_a_lane_that_polls_busily() {
+                wakes::a_lane_that_polls_busily(smol_pool);
             }
             #[test]
             fn wakes_reach_a_turn_that_is_stuck() {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
 
+use ant_cache_core::settings::Settings;
 use ant_cache_host::Runtime;
 use ant_cache_tests::Random;
 
@@ -197,6 +198,23 @@ pub(crate) fn those_who_move<R: Runtime + Send + 'static>(pool: Pool<R>) {
     for number in numbers {
         guests().remove(&number);
     }
+}
+
+/// Wakes, and connections that are new, come by mail: a leader that only asks for events hears of it as one that sleeps.
+pub(crate) fn a_lane_that_polls_busily<R: Runtime + Send + 'static>(pool: Pool<R>) {
+    let number = numbers(1)[0];
+    let server = Server::set(pool(4, 1), |settings| {
+        settings.set_busy_poll(Settings::MAX_BUSY_POLL);
+    });
+    let mut client = server.client();
+    for _ in 0..50 {
+        renew(number);
+        client.send(format!("ECHO hold:{number}\n"));
+        admit(number, &server);
+        assert_eq!(client.line().unwrap(), format!("hold:{number}"));
+        assert_eq!(server.client().ask("PING"), "PONG");
+    }
+    guests().remove(&number);
 }
 
 /// A wake while a connection is in the turn of a deposed leader leads to another turn after it.

@@ -39,6 +39,8 @@ pub struct Settings {
     /// Executors of the smol runtime, 1 to 1024, for its lanes where [`lanes`](Self::lanes) says nothing; none for one
     /// a core.
     pub executor_threads: Option<NonZeroUsize>,
+    /// Microseconds for which a worker asks for requests before it sleeps, 0 to 10,000.
+    pub busy_poll: u64,
     /// Bytes of stack of each thread that serves connections.
     pub stack_size: usize,
     /// Address or name of the host to listen on.
@@ -111,6 +113,12 @@ impl Layers {
         if self.runtime.value == Runtime::Std && self.executor_threads.value.value() > 0 {
             warnings.push("executor_threads has no effect with the std runtime".to_owned());
         }
+        if (self.runtime.value, self.architecture.value) == (Runtime::Std, Architecture::Single)
+            && self.busy_poll.value.value() > 0
+        {
+            warnings
+                .push("busy_poll has no effect with threads of the single architecture".to_owned());
+        }
         let persistence = self.resolve_persistence(&mut warnings)?;
         // The casts lose nothing: the table bounds each number.
         Ok(Settings {
@@ -120,6 +128,7 @@ impl Layers {
                 .unwrap_or(NonZeroUsize::MIN),
             lanes: NonZeroUsize::new(self.lanes.value.value() as usize),
             executor_threads: NonZeroUsize::new(self.executor_threads.value.value() as usize),
+            busy_poll: self.busy_poll.value.value(),
             stack_size: self.stack_size.value.bytes() as usize,
             host: self.host.value.0.clone(),
             port: self.port.value.value() as u16,

@@ -68,6 +68,7 @@ impl Settings {
         live.set_max_connections(self.max_connections);
         live.set_send_timeout(millis(self.send_timeout));
         live.set_idle_timeout(millis(self.idle_timeout));
+        live.set_busy_poll(self.busy_poll);
         live
     }
 

@@ -240,6 +240,13 @@ impl<P: Places> Lane<P> {
     }
 }
 
+/// A worker that gives its core away and gets it back so late has others to share it with, who would be held up by one
+/// that only asks.
+const TAKEN: Duration = Duration::from_micros(50);
+
+/// Waits that begin with sleep then.
+const AFTER_TAKEN: u32 = 64;
+
 /// One worker's time as the leader of a lane.
 ///
 /// It goes round: [`patience`](Self::patience), [`wait`](Self::wait), [`serve`](Self::serve).
@@ -258,6 +265,8 @@ pub struct Term<'a, P: Places> {
     events: Events,
     woke: Instant,
     mail: Vec<Mail<P::Letter>>,
+    /// Waits yet to come that begin with sleep, since others want the core.
+    sleeps: u32,
 }
 
 impl<'a, P: Places> Term<'a, P> {
@@ -277,6 +286,7 @@ impl<'a, P: Places> Term<'a, P> {
             events: Events::new(),
             woke: Instant::now(),
             mail: Vec::new(),
+            sleeps: 0,
         }
     }
 
@@ -292,13 +302,62 @@ impl<'a, P: Places> Term<'a, P> {
         }
     }
 
-    /// Waits for events. Whatever it is that ends the wait, [`serve`](Self::serve) comes next.
+    /// Waits for events: asks again and again for as long as [`busy_poll`] says, and sleeps then. Whatever it is that ends
+    /// the wait, [`serve`](Self::serve) comes next.
+    ///
+    /// [`busy_poll`]: ant_cache_core::settings::Settings::busy_poll
     pub fn wait(&mut self, patience: Option<Duration>) {
-        if let Err(error) = self.lane.poller.wait(&mut self.events, patience) {
+        let window = self.window(patience);
+        let waited = self.poll_busily(window).and_then(|ended| {
+            let left = patience.map(|most| most.saturating_sub(window));
+            Ok(ended || self.lane.poller.wait(&mut self.events, left)?)
+        });
+        if let Err(error) = waited {
             // It cannot fail for any reason that a program could cause or mend.
             tracing::error!(%error, "a lane cannot wait for events");
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// How long to ask for events before this worker sleeps.
+    fn window(&mut self, patience: Option<Duration>) -> Duration {
+        let most = self.pool.host.service().settings.busy_poll();
+        if most == 0 {
+            return Duration::ZERO;
+        }
+        if self.sleeps > 0 {
+            self.sleeps -= 1;
+            return Duration::ZERO;
+        }
+        let most = Duration::from_micros(most);
+        patience.map_or(most, |patience| patience.min(most))
+    }
+
+    /// Asks for events until there are some or `window` is over; whether there are.
+    fn poll_busily(&mut self, window: Duration) -> io::Result<bool> {
+        if window.is_zero() {
+            return Ok(false);
+        }
+        let begun = Instant::now();
+        let mut spent = Duration::ZERO;
+        while spent < window {
+            if self
+                .lane
+                .poller
+                .wait(&mut self.events, Some(Duration::ZERO))?
+            {
+                return Ok(true);
+            }
+            // A client may be waiting for this very core.
+            std::thread::yield_now();
+            let now = begun.elapsed();
+            if now.saturating_sub(spent) > TAKEN {
+                self.sleeps = AFTER_TAKEN;
+                break;
+            }
+            spent = now;
+        }
+        Ok(false)
     }
 
     /// Serves those for whom the wait has ended. The lane is Polling before and, where this succeeds, after.
