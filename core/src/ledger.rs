@@ -38,6 +38,10 @@ pub struct Ledger {
 struct Line(AtomicU64);
 
 impl Ledger {
+    /// The part of a bound that overhead takes at most, a sixth: where an allocator never gives back what is freed, evicting
+    /// ever more would not help.
+    pub const MOST_OVERHEAD: u64 = 6;
+
     /// Nothing is held.
     #[must_use]
     pub fn new() -> Self {

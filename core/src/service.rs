@@ -255,11 +255,14 @@ impl Service {
     }
 
     /// Changes the bound on memory. What the process has beyond what is used was reckoned as a part of the bound before,
-    /// and is again within a tenth of a second. Until then it is no more than a sixth of this one, as the host has it:
+    /// and is again within a tenth of a second. Until then it is no more than the most that the host takes of this one:
     /// the part of a far higher bound could be all of a lower one, and everything would go, or no write be taken.
     pub(crate) fn set_max_memory(&self, bytes: u64) {
         self.settings.set_max_memory(bytes);
-        let most = self.settings.least_memory().saturating_add(bytes / 6);
+        let most = self
+            .settings
+            .least_memory()
+            .saturating_add(bytes / Ledger::MOST_OVERHEAD);
         self.ledger.cap_overhead(most);
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ant_cache_core::ledger::Ledger;
 use ant_cache_core::{Millis, Service};
 
 use crate::process::resident;
@@ -25,9 +26,6 @@ const IN_A_LONG_PAUSE: u64 = 128 << 20;
 /// more than its bound, so some is taken off before any shows. (With a tenth, the most that was resident in 32 runs of
 /// sizes from 8 bytes to 1 MiB was 1.07 of 128 MiB; with a twelfth, and a look each 100 ms, 1.11.)
 const LEAST_PART: u64 = 10;
-
-/// The part that it takes at most: where an allocator never gives back what is freed, evicting ever more would not help.
-const MOST_PART: u64 = 6;
 
 /// Of a small bound it may take so much, but not more than half of what is left above the rest: half-filled pages of each
 /// size, and what is on its way back, do not get fewer with the bound. (In the same load, of 64 MiB with a sixth 1.08 to 1.14,
@@ -103,7 +101,7 @@ impl Overhead {
         let rest = *self.rest.get_or_insert(overhead);
         let small = MOST_OF_SMALL.min(bound.saturating_sub(rest) / 2);
         let least = rest + bound / LEAST_PART;
-        let most = rest + small.max(bound / MOST_PART);
+        let most = rest + small.max(bound / Ledger::MOST_OVERHEAD);
         overhead.clamp(least, most)
     }
 }

@@ -1,6 +1,7 @@
 //! What makes changes durable: their order in time, what of them is on its way to a disk, and who waits for that.
 //!
-//! Every change is recorded in its shard, under the shard's lock, as a [`Record`] of what happened. Records belong to an
+//! Every change is noted in its shard, under the shard's lock: as a [`Record`] of what happened, or as an entry that is
+//! *dirty*, of which a record is made when its epoch is over. Records belong to an
 //! **epoch**: one number for the whole store, read once while every lock of a command is held. A writer (of the host;
 //! nothing here performs I/O) closes the epoch now and then, gathers what the shards have recorded, and writes it as
 //! [`frame`]s. Whoever recovers applies whole epochs in their order. So the order in which a key's changes are read back

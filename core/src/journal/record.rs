@@ -41,7 +41,7 @@ pub enum Record<'a> {
         /// When it ends; `None` means never.
         expires: Option<Millis>,
     },
-    /// A key went, by a command or by eviction. (Those that end go by themselves.)
+    /// A key went, by a command or by eviction. (Those that end go by themselves, where it is known that they were there.)
     Delete {
         /// The key.
         key: &'a [u8],
@@ -53,7 +53,7 @@ pub enum Record<'a> {
         /// The end; `None` means never.
         expires: Option<Millis>,
     },
-    /// Bytes were written into a string that was there.
+    /// Bytes were written into a string that was there, of 1 KiB or more.
     Patch {
         /// The key.
         key: &'a [u8],
