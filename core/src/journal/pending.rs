@@ -122,6 +122,10 @@ pub(crate) struct Pending {
     ledger: Arc<Ledger>,
 }
 
+/// Dirty entries from which on all are recorded, though their epoch goes on, while a disk is slow: each that moves or goes is
+/// looked for among them, under the lock.
+const LONG: usize = 256;
+
 /// Bytes after which a shard charges what it holds: the ledger is another core's cache line.
 const STEP: usize = 16 << 10;
 
@@ -163,6 +167,12 @@ impl Pending {
     #[inline]
     pub(crate) const fn stamp(&self) -> Epoch {
         self.stamp
+    }
+
+    /// Whether what is dirty should be recorded soon.
+    #[inline]
+    pub(crate) const fn is_long(&self) -> bool {
+        self.dirty.len() >= LONG
     }
 
     /// Says which epoch changes belong to from now on. What is dirty belongs to the one before: see

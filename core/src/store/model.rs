@@ -63,6 +63,8 @@ enum Op {
         budget: i32,
     },
     Flush,
+    /// Closes the epoch; what belongs to it is gathered later, when the next one has begun.
+    Raise,
     /// Closes the epoch.
     Close,
 }
@@ -102,6 +104,7 @@ fn operation() -> impl Strategy<Value = Op> {
         1 => prop_oneof![1..100_000_000u64, 1..1u64 << 33].prop_map(|millis| Op::Pass { millis }),
         3 => prop_oneof![1..200i32, Just(i32::MAX)].prop_map(|budget| Op::Tick { budget }),
         1 => Just(Op::Flush),
+        2 => Just(Op::Raise),
         3 => Just(Op::Close),
     ]
 }
@@ -177,6 +180,8 @@ fn value(store: &Store, key: &[u8], now: Millis) -> Option<Value> {
 /// Both, and what is known about them.
 struct Pair {
     replica: Option<Replica>,
+    /// Since the last epoch was gathered.
+    flushed: bool,
     store: Store,
     map: BTreeMap<Vec<u8>, Value>,
     now: Millis,
@@ -190,6 +195,7 @@ impl Pair {
         let (store, now) = (store(shards, seed), Millis(1 << 40));
         Self {
             replica: record.then(|| Replica::of(&store)),
+            flushed: false,
             store,
             map: BTreeMap::new(),
             now,
@@ -277,7 +283,11 @@ impl Pair {
             Op::Flush => {
                 self.store.flush();
                 self.map.clear();
+                self.flushed = true;
             }
+            // It would take the flush, which the gatherer is to know of.
+            Op::Raise if !self.flushed => drop(self.store.journal().close()),
+            Op::Raise => {}
             Op::Close => self.close(),
         }
         let Self { map, walk, now, .. } = self;
@@ -383,6 +393,7 @@ impl Pair {
             return;
         };
         replica.catch_up(&self.store, self.now);
+        self.flushed = false;
         let found: Vec<_> = (0..60)
             .map(|number| replica.value(&key(number), self.now))
             .collect();
@@ -466,6 +477,8 @@ enum Bounded {
         bytes: usize,
         most: usize,
     },
+    /// Closes the epoch; what belongs to it is gathered later.
+    Raise,
     /// Closes the epoch.
     Close,
 }
@@ -482,6 +495,7 @@ fn bounded() -> impl Strategy<Value = Bounded> {
         1 => (1..900u64).prop_map(|millis| Bounded::Pass { millis }),
         1 => (policy, 0..5_000usize, 0..30usize)
             .prop_map(|(policy, bytes, most)| Bounded::Evict { policy, bytes, most }),
+        1 => Just(Bounded::Raise),
         1 => Just(Bounded::Close),
     ]
 }
@@ -524,6 +538,7 @@ proptest! {
                     map.remove(&key);
                 }
                 Bounded::Pass { millis } => now = now.plus(millis),
+                Bounded::Raise => drop(store.journal().close()),
                 Bounded::Close => replica.catch_up(&store, now),
                 Bounded::Evict { policy, bytes, most } => {
                     let mut shard = store.lock_to_write(0);

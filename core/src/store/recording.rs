@@ -49,12 +49,12 @@ impl Shard {
         let Some(pending) = &mut self.pending else {
             return;
         };
-        if pending.stamp() != epoch {
+        if pending.stamp() != epoch || pending.is_long() {
             self.begin(epoch);
         }
     }
 
-    /// Begins an epoch: what is dirty is recorded as it was at the end of the one before.
+    /// Begins an epoch: what is dirty is recorded as it was at the end of the one before. Goes on with one likewise.
     fn begin(&mut self, epoch: Epoch) {
         self.record_dirty();
         if let Some(pending) = &mut self.pending {
@@ -159,5 +159,34 @@ impl Shard {
             }
         }
         pending.clear_dirty(dirty);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::frame::{Frame, Gatherer};
+    use crate::store::{Effect, Kind, NewData, Options, Store};
+
+    #[test]
+    fn what_is_dirty_is_recorded_before_there_is_much() {
+        let store = Store::new(&Options {
+            shards: 1,
+            ..Options::default()
+        });
+        store.record(Epoch(1));
+        for number in 0..1_000u32 {
+            let effect = Effect::Set {
+                kind: Kind::String,
+                data: NewData::Bytes(b"value"),
+                expires: None,
+            };
+            let mut shard = store.lock_to_write(0);
+            drop(shard.commit(&store.key(&number.to_le_bytes()), effect, Millis(5)));
+            let pending = shard.pending.as_ref().expect("it records");
+            assert!(pending.dirty().len() <= 256);
+        }
+        let frames = Gatherer::default().gather(&store, Millis(5)).frames;
+        assert_eq!(frames.iter().map(Frame::count).sum::<u32>(), 1_000);
     }
 }

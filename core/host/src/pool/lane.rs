@@ -322,7 +322,7 @@ impl<'a, P: Places> Term<'a, P> {
     /// How long to ask for events before this worker sleeps.
     fn window(&mut self, patience: Option<Duration>) -> Duration {
         let most = self.pool.host.service().settings.busy_poll();
-        if most == 0 {
+        if most == 0 || patience == Some(Duration::ZERO) {
             return Duration::ZERO;
         }
         if self.sleeps > 0 {
