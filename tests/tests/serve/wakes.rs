@@ -153,7 +153,19 @@ pub(crate) fn no_wake_is_lost(runtime: impl Runtime + Send + 'static) {
             }
         });
     });
-    server.until(|server| server.host.service().connections()[0] == 0);
+    server.until(|server| {
+        // Of those who have hung up some are still held: nobody else lets them in any more.
+        for number in &all {
+            let waker = {
+                let mut guests = guests();
+                let guest = guests.get_mut(number).unwrap();
+                guest.admitted = true;
+                guest.waker.clone()
+            };
+            waker.inspect(Waker::wake_by_ref);
+        }
+        server.host.service().connections()[0] == 0
+    });
     server.stop();
     for number in all {
         let waker = guests().remove(&number).unwrap().waker;
