@@ -248,6 +248,10 @@ def latency(tests, quantile):
     return median([test["latency_us"][quantile] for test in tests])
 
 
+def latencies(tests, form):
+    return [form.format(latency(tests, quantile)) for quantile in ("p50", "p99", "p99.9")]
+
+
 # --- compare
 
 
@@ -302,7 +306,7 @@ def print_compared(cell, results, verdicts):
             f"{ratio(costs[name], best):.2f}",
             f"{ratio(costs[name], costs['floor']):.2f}",
             f"{median([test['ops_per_second'] for test in tests]):,.0f}",
-            *[f"{latency(tests, quantile):,.0f}" for quantile in ("p50", "p99", "p99.9")],
+            *latencies(tests, "{:,.0f}"),
         ])
     print_table(rows)
     # The targets beside peers are those of pooled threads; a thread a connection pays a context switch a request.
@@ -340,7 +344,7 @@ def workers(lab, verdicts):
             f"{median(costs):.3f}",
             f"{100 * spread(costs):.0f} %",
             f"{median([test['ops_per_second'] for test in tests]):,.0f}",
-            *[f"{latency(tests, quantile):,.0f}" for quantile in ("p50", "p99", "p99.9")],
+            *latencies(tests, "{:,.0f}"),
         ])
     print_table(rows)
     for cell in cells:
@@ -369,7 +373,7 @@ def poll(lab, verdicts):
         costs = [cost(test) for test in tests]
         rows.append([
             f"{clients} clients, {name}",
-            *[f"{latency(tests, quantile):,.1f}" for quantile in ("p50", "p99", "p99.9")],
+            *latencies(tests, "{:,.1f}"),
             f"{median(costs):.2f}",
             f"{100 * spread(costs):.0f} %",
         ])
@@ -488,7 +492,7 @@ def idle(lab, verdicts):
                 f"{name}, {where}",
                 f"{median([cost(test) for test in tests]):.3f}",
                 f"{median([test['ops_per_second'] for test in tests]):,.0f}",
-                *[f"{latency(tests, quantile):,.0f}" for quantile in ("p50", "p99", "p99.9")],
+                *latencies(tests, "{:,.0f}"),
             ])
     print_table(rows)
     for name in names:

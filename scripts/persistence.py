@@ -24,7 +24,7 @@ import threading
 import time
 
 import measure
-from measure import HOST, LOAD_CORE, SERVER_CORE, Failure, Lab, Verdicts, cost, latency, median, print_table, ratio, spread
+from measure import HOST, LOAD_CORE, SERVER_CORE, Failure, Lab, Verdicts, cost, latencies, median, print_table, ratio, spread
 
 KEYS = 5_000_000
 # Snapshots are made when they are asked for. Ours comes as well when the log has outgrown the data; Redis's log is left
@@ -114,7 +114,7 @@ def tested_rows(title, results):
             f"{median(costs):.3f}",
             f"{100 * spread(costs):.0f} %",
             f"{median([test['ops_per_second'] for test in tests]):,.0f}",
-            *[f"{latency(tests, quantile):,.0f}" for quantile in ("p50", "p99", "p99.9")],
+            *latencies(tests, "{:,.0f}"),
         ])
     return rows
 

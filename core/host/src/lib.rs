@@ -45,7 +45,7 @@ pub use link::Fault;
 pub use link::{Ending, Link, Next, Received};
 pub use listener::{BindError, Listener, Listeners};
 pub use metrics::{Metrics, MetricsListener};
-pub use patience::timespec;
+pub use patience::{TAKEN, timespec};
 pub use runtime::{Runtime, STACK};
 pub use shutdown::Shutdown;
 pub use stream::{Ready, Stream, Wire};

@@ -6,6 +6,7 @@
 //! polling, a reply that is expected at once is asked for before that.
 
 use super::{Address, ClientOptions, ErrorKind};
+use ant_cache_host::TAKEN;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -39,11 +40,7 @@ const READ: usize = 32 << 10;
 /// It delays timeouts and handlers of signals, so it is short; and sleep costs little beside more.
 const MAX_BUSY_POLL: Duration = Duration::from_millis(1);
 
-/// Others want the core, where a thread that let them go first does not get it back within this time: a near server
-/// answers sooner.
-const TAKEN: Duration = Duration::from_micros(50);
-
-/// After that many exchanges sleep at once: a thread that slept is let in before others, one that polled waits for
+/// After [`TAKEN`] that many exchanges sleep at once: a thread that slept is let in before others, one that polled waits for
 /// milliseconds.
 const AFTER_TAKEN: u32 = 1024;
 

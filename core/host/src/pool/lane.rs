@@ -13,7 +13,7 @@ use ant_cache_core::stats::Counters;
 use super::{Bell, Pool};
 use crate::lane::{Hold, Lease, Load, Mailbox, Sight, Token};
 use crate::poller::{Events, Poller};
-use crate::{Link, Stream};
+use crate::{Link, Stream, TAKEN};
 
 /// A connection that moves between its place, a turn, and other lanes. Dropping it closes it, which is best done
 /// without a lane's lock.
@@ -240,11 +240,7 @@ impl<P: Places> Lane<P> {
     }
 }
 
-/// A worker that gives its core away and gets it back so late has others to share it with, who would be held up by one
-/// that only asks.
-const TAKEN: Duration = Duration::from_micros(50);
-
-/// Waits that begin with sleep then.
+/// Waits that begin with sleep after [`TAKEN`].
 const AFTER_TAKEN: u32 = 64;
 
 /// One worker's time as the leader of a lane.
