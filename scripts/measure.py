@@ -359,8 +359,8 @@ def workers(lab, verdicts):
 
 
 def poll(lab, verdicts):
-    asleep = lab.ant("sleeps")
-    polls = lab.ant("polls for 100 µs", "--busy-poll", "100")
+    asleep = lab.ant("sleeps", "--busy-poll", "0")
+    polls = lab.ant("polls")
     servers = [asleep, polls, lab.redis()]
     results = {(clients, server.name): [] for clients in (1, 10, CLIENTS) for server in servers}
     for _ in lab.rounds():

@@ -26,7 +26,8 @@ pub(crate) struct Calls {
     pub(crate) wire: Requests,
     /// Whether all of them may be sent twice.
     pub(crate) repeatable: bool,
-    calls: Vec<(Shape, Cow<'static, str>)>,
+    /// What becomes of their replies, how many those are, and the command's name.
+    calls: Vec<(Shape, usize, Cow<'static, str>)>,
 }
 
 impl Default for Calls {
@@ -43,25 +44,25 @@ impl Calls {
     pub(crate) fn push(&mut self, request: Request) {
         self.wire.append(&request.wire);
         self.repeatable &= request.repeatable;
-        self.calls.push((request.shape, request.name));
+        let replies = request.wire.len();
+        self.calls.push((request.shape, replies, request.name));
     }
 
     /// The first command, which stands for all in the text of an exception.
     pub(crate) fn name(&self) -> &str {
-        self.calls.first().map_or("pipeline", |(_, name)| name)
+        self.calls.first().map_or("pipeline", |(_, _, name)| name)
     }
 
     /// The results in the order of the calls. What failed is an exception in its place.
-    pub(crate) fn make<'py>(
+    pub(crate) fn make<'py, B: AsRef<[u8]>>(
         self,
         py: Python<'py>,
         profile: &Profile,
-        replies: Vec<Value>,
+        mut replies: impl ExactSizeIterator<Item = Value<B>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let results = PyList::empty(py);
-        let mut replies = replies.into_iter();
-        for (shape, name) in self.calls {
-            let others = replies.len().saturating_sub(shape.replies(profile));
+        for (shape, count, name) in self.calls {
+            let others = replies.len().saturating_sub(count);
             match shape.make(py, profile, &name, &mut replies) {
                 Ok(result) => results.append(result)?,
                 Err(error) => results.append(error.into_value(py))?,

@@ -115,7 +115,7 @@ impl Work {
                 let mut replies = replies.into_iter();
                 request.shape.make(py, profile, &request.name, &mut replies)
             }
-            Self::Batch(calls) => calls.make(py, profile, replies),
+            Self::Batch(calls) => calls.make(py, profile, replies.into_iter()),
         }
     }
 }

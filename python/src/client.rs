@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use ant_cache_core::client::Value;
-use ant_cache_host::client::{ErrorKind, Requests};
+use ant_cache_core::client::{ReplyLimits, Value};
+use ant_cache_host::client::{ErrorKind, PackedReplies, Requests};
 use ant_cache_runtime_std::client::{Address, ClientOptions, Protocol, fan_out};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -50,15 +50,15 @@ impl Client {
         requests: &Requests,
         command: &str,
         repeatable: bool,
-    ) -> PyResult<Vec<Value>> {
+    ) -> PyResult<PackedReplies> {
         if requests.is_empty() && !self.pool.is_closed() {
-            return Ok(Vec::new());
+            return Ok(PackedReplies::new(requests, ReplyLimits::default()));
         }
         let mut tries = 0;
         loop {
             let mut lease = self.take(py, command)?;
             let done = py.detach(|| match lease.client() {
-                Ok(client) => client.run(requests),
+                Ok(client) => client.run_packed(requests),
                 Err(error) => Err(error.into_kind()),
             });
             match done {
@@ -91,12 +91,13 @@ impl Client {
             }
             Some(Err(kind)) if self.retry > 0 && may_repeat(&kind, calls.repeatable) => {
                 drop(lease);
-                self.exchange(py, &calls.wire, calls.name(), calls.repeatable)?
+                let mut replies = self.exchange(py, &calls.wire, calls.name(), calls.repeatable)?;
+                return calls.make(py, self.profile.get(), replies.drain());
             }
             Some(Err(kind)) => return Err(self.failure(py, calls.name(), &kind)),
             None => Vec::new(),
         };
-        calls.make(py, self.profile.get(), replies)
+        calls.make(py, self.profile.get(), replies.into_iter())
     }
 
     fn take(&self, py: Python<'_>, command: &str) -> PyResult<Lease<'_>> {
@@ -204,8 +205,8 @@ impl Run for Client {
             name,
             repeatable,
         } = request;
-        let replies = client.exchange(py, &wire, &name, repeatable)?;
-        shape.make(py, client.profile.get(), &name, &mut replies.into_iter())
+        let mut replies = client.exchange(py, &wire, &name, repeatable)?;
+        shape.make(py, client.profile.get(), &name, &mut replies.drain())
     }
 }
 
@@ -322,8 +323,8 @@ commands!(Client {
     fn _run<'py>(slf: &Bound<'py, Self>, batch: &Batch) -> PyResult<Bound<'py, PyAny>> {
         let (client, py) = (slf.get(), slf.py());
         let batch = batch.take();
-        let replies = client.exchange(py, &batch.wire, batch.name(), batch.repeatable)?;
-        batch.make(py, client.profile.get(), replies)
+        let mut replies = client.exchange(py, &batch.wire, batch.name(), batch.repeatable)?;
+        batch.make(py, client.profile.get(), replies.drain())
     }
 
     fn __getitem__<'py>(slf: &Bound<'py, Self>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

@@ -4,7 +4,7 @@ use ant_cache_core::client::Value;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use crate::errors::Class;
 use crate::profile::Profile;
@@ -20,7 +20,7 @@ pub(crate) enum Shape {
     /// The same; where there is none, a `KeyError`.
     Item { decode: bool, key: Py<PyAny> },
     /// The values that there are, a dict by the keys they were asked by.
-    Found { decode: bool, keys: Vec<Py<PyAny>> },
+    Found { decode: bool, keys: Py<PyTuple> },
     /// `None`, where the server says OK.
     Done,
     /// `None`, where the server says OK to every one of so many requests.
@@ -60,25 +60,15 @@ struct Reply<'p, 'py> {
 type Made<'py> = PyResult<Bound<'py, PyAny>>;
 
 impl Shape {
-    /// How many replies it is made of.
-    pub(crate) fn replies(&self, profile: &Profile) -> usize {
-        match self {
-            Self::Found { keys, .. } if profile.typed => keys.len(),
-            Self::Found { keys, .. } => usize::from(!keys.is_empty()),
-            Self::AllDone(count) => *count,
-            _ => 1,
-        }
-    }
-
     /// Makes the object that the call returns out of its replies.
     ///
     /// Fails with what the server answered, or where that is not what the command's reply looks like.
-    pub(crate) fn make<'py>(
+    pub(crate) fn make<'py, B: AsRef<[u8]>>(
         self,
         py: Python<'py>,
         profile: &Profile,
         command: &str,
-        replies: &mut std::vec::IntoIter<Value>,
+        replies: &mut impl Iterator<Item = Value<B>>,
     ) -> Made<'py> {
         let reply = Reply {
             profile,
@@ -86,7 +76,7 @@ impl Shape {
             py,
         };
         match self {
-            Self::Found { decode, keys } => return reply.found(&keys, replies, decode),
+            Self::Found { decode, keys } => return reply.found(keys.bind(py), replies, decode),
             Self::AllDone(count) => {
                 for value in replies.take(count) {
                     reply.done(&value)?;
@@ -96,7 +86,7 @@ impl Shape {
             _ => {}
         }
         match (self, replies.next()) {
-            (_, Some(Value::Error(message))) => Err(profile.place(command).reply(py, &message)),
+            (_, Some(Value::Error(message))) => Err(reply.error(&message)),
             (Self::Integer, None) => 0.into_bound_py_any(py),
             (shape, Some(value)) => reply.one(shape, value),
             (_, None) => Err(reply.unexpected()),
@@ -105,7 +95,7 @@ impl Shape {
 }
 
 impl<'py> Reply<'_, 'py> {
-    fn one(&self, shape: Shape, value: Value) -> Made<'py> {
+    fn one<B: AsRef<[u8]>>(&self, shape: Shape, value: Value<B>) -> Made<'py> {
         let py = self.py;
         match (shape, value) {
             (Shape::Value { default, .. }, Value::Null) => default.into_bound_py_any(py),
@@ -131,7 +121,7 @@ impl<'py> Reply<'_, 'py> {
                 (millis as f64 / 1000.0).into_bound_py_any(py)
             }
             (Shape::Ttl, Value::Integer(_)) => f64::INFINITY.into_bound_py_any(py),
-            (Shape::Type, Value::Status(name)) if name == b"none" => Ok(py.None().into_bound(py)),
+            (Shape::Type, Value::Status(name)) if name.as_ref() == b"none" => Ok(py.None().into_bound(py)),
             (Shape::Type | Shape::Text, value) => match value.as_bytes() {
                 Some(text) => Ok(PyString::new(py, &String::from_utf8_lossy(text)).into_any()),
                 None => Err(self.unexpected()),
@@ -143,57 +133,49 @@ impl<'py> Reply<'_, 'py> {
         }
     }
 
-    fn done(&self, value: &Value) -> PyResult<()> {
+    fn done<B: AsRef<[u8]>>(&self, value: &Value<B>) -> PyResult<()> {
         match value {
             Value::Status(_) => Ok(()),
-            Value::Error(message) => Err(self.profile.place(self.command).reply(self.py, message)),
+            Value::Error(message) => Err(self.error(message)),
             _ => Err(self.unexpected()),
         }
     }
 
-    fn found(
+    fn found<B: AsRef<[u8]>>(
         &self,
-        keys: &[Py<PyAny>],
-        replies: &mut std::vec::IntoIter<Value>,
+        keys: &Bound<'py, PyTuple>,
+        replies: &mut impl Iterator<Item = Value<B>>,
         decode: bool,
     ) -> Made<'py> {
         let found = PyDict::new(self.py);
-        if keys.is_empty() {
-            return Ok(found.into_any());
-        }
-        let mut array;
-        let values = if self.profile.typed {
-            replies
-        } else {
-            array = match replies.next() {
-                Some(Value::Array(values)) if values.len() == keys.len() => values.into_iter(),
-                Some(Value::Error(message)) => {
-                    return Err(self.profile.place(self.command).reply(self.py, &message));
-                }
-                _ => return Err(self.unexpected()),
-            };
-            &mut array
+        let keys = keys.iter_borrowed();
+        let put = |(key, value): (Borrowed<'_, 'py, PyAny>, Value<B>)| match value {
+            Value::Null => Ok(()),
+            Value::Error(message) => Err(self.error(&message)),
+            value => found.set_item(key, self.value(value, decode)?),
         };
-        for (key, value) in keys.iter().zip(values) {
-            match value {
-                Value::Null => {}
-                Value::Error(message) => {
-                    return Err(self.profile.place(self.command).reply(self.py, &message));
+        if self.profile.typed {
+            keys.zip(replies).try_for_each(put)?;
+        } else if keys.len() > 0 {
+            match replies.next() {
+                Some(Value::Array(values)) if values.len() == keys.len() => {
+                    keys.zip(values).try_for_each(put)?;
                 }
-                value => found.set_item(key.bind(self.py), self.value(value, decode)?)?,
+                Some(Value::Error(message)) => return Err(self.error(&message)),
+                _ => return Err(self.unexpected()),
             }
         }
         Ok(found.into_any())
     }
 
     /// A value of any type. Only strings come from the serializer.
-    fn value(&self, value: Value, decode: bool) -> Made<'py> {
+    fn value<B: AsRef<[u8]>>(&self, value: Value<B>, decode: bool) -> Made<'py> {
         match (value, &self.profile.serializer) {
             (Value::Bulk(bytes), Some(serializer)) => {
-                let bytes = PyBytes::new(self.py, &bytes);
+                let bytes = PyBytes::new(self.py, bytes.as_ref());
                 serializer.bind(self.py).call_method1("loads", (bytes,))
             }
-            (Value::Bulk(bytes), None) => self.string(&bytes, decode),
+            (Value::Bulk(bytes), None) => self.string(bytes.as_ref(), decode),
             (value @ (Value::Array(_) | Value::Map(_)), _) => self.raw(value, decode),
             _ => Err(self.unexpected()),
         }
@@ -214,23 +196,25 @@ impl<'py> Reply<'_, 'py> {
         }
     }
 
-    fn raw(&self, value: Value, decode: bool) -> Made<'py> {
+    fn raw<B: AsRef<[u8]>>(&self, value: Value<B>, decode: bool) -> Made<'py> {
         let py = self.py;
         match value {
             Value::Null => Ok(py.None().into_bound(py)),
             Value::Status(text) => {
-                Ok(PyString::new(py, &String::from_utf8_lossy(&text)).into_any())
+                Ok(PyString::new(py, &String::from_utf8_lossy(text.as_ref())).into_any())
             }
             Value::Error(message) => {
-                let error = self.profile.place(self.command).reply(py, &message);
+                let error = self.error(&message);
                 Ok(error.into_value(py).into_bound(py).into_any())
             }
             Value::Integer(number) => number.into_bound_py_any(py),
-            Value::Bulk(bytes) | Value::Verbatim { text: bytes, .. } => self.string(&bytes, decode),
+            Value::Bulk(bytes) | Value::Verbatim { text: bytes, .. } => {
+                self.string(bytes.as_ref(), decode)
+            }
             Value::Double(number) => number.into_bound_py_any(py),
             Value::Bool(flag) => flag.into_bound_py_any(py),
             Value::BigNumber(digits) => {
-                let digits = PyString::new(py, &String::from_utf8_lossy(&digits));
+                let digits = PyString::new(py, &String::from_utf8_lossy(digits.as_ref()));
                 py.get_type::<PyInt>().call1((digits,))
             }
             Value::Array(items) | Value::Set(items) | Value::Push(items) => {
@@ -256,28 +240,37 @@ impl<'py> Reply<'_, 'py> {
     }
 
     /// Keys without their namespace. What does not begin with it was not asked for.
-    fn keys(&self, keys: Vec<Value>, decode: bool) -> PyResult<Bound<'py, PyList>> {
+    fn keys<B: AsRef<[u8]>>(
+        &self,
+        keys: Vec<Value<B>>,
+        decode: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(self.py);
         for key in keys {
             let Value::Bulk(key) = key else {
                 return Err(self.unexpected());
             };
-            if let Some(key) = key.strip_prefix(&self.profile.namespace[..]) {
+            if let Some(key) = key.as_ref().strip_prefix(&self.profile.namespace[..]) {
                 list.append(self.string(key, decode)?)?;
             }
         }
         Ok(list)
     }
 
-    fn scanned(&self, parts: Vec<Value>, decode: bool) -> Made<'py> {
-        let Ok([Value::Bulk(cursor), Value::Array(keys)]) = <[Value; 2]>::try_from(parts) else {
+    fn scanned<B: AsRef<[u8]>>(&self, parts: Vec<Value<B>>, decode: bool) -> Made<'py> {
+        let Ok([Value::Bulk(cursor), Value::Array(keys)]) = <[Value<B>; 2]>::try_from(parts) else {
             return Err(self.unexpected());
         };
-        let cursor = core::str::from_utf8(&cursor).ok();
+        let cursor = core::str::from_utf8(cursor.as_ref()).ok();
         let Some(cursor) = cursor.and_then(|cursor| cursor.parse::<u64>().ok()) else {
             return Err(self.unexpected());
         };
         (cursor, self.keys(keys, decode)?).into_bound_py_any(self.py)
+    }
+
+    fn error(&self, message: &impl AsRef<[u8]>) -> PyErr {
+        let place = self.profile.place(self.command);
+        place.reply(self.py, message.as_ref())
     }
 
     fn unexpected(&self) -> PyErr {

@@ -86,17 +86,13 @@ pub(crate) fn get_many(
     let keys = listed(profile, keys, name)?;
     let mut wire = Requests::default();
     if profile.typed {
-        for key in &keys {
-            let _ = wire.push(&[name.as_bytes(), &profile.full_key(key, name)?]);
+        for key in keys.iter_borrowed() {
+            let _ = wire.push(&[name.as_bytes(), &profile.full_key(&key, name)?]);
         }
     } else if !keys.is_empty() {
-        let mut args = vec![Cow::Borrowed(name.as_bytes())];
-        for key in &keys {
-            args.push(profile.full_key(key, name)?);
-        }
-        let _ = wire.push(&args);
+        push_all(profile, &mut wire, name, &keys)?;
     }
-    let keys = keys.into_iter().map(Bound::unbind).collect();
+    let keys = keys.unbind();
     Ok(Request {
         wire,
         shape: Shape::Found { decode, keys },
@@ -256,19 +252,33 @@ pub(crate) fn set_many(
 
 pub(crate) fn delete_many(profile: &Profile, keys: Object<'_, '_>) -> PyResult<Request> {
     let keys = listed(profile, keys, "DEL")?;
-    if keys.is_empty() {
-        return Ok(Request {
-            wire: Requests::default(),
-            shape: Shape::Integer,
-            name: Cow::Borrowed("DEL"),
-            repeatable: true,
-        });
+    let mut wire = Requests::default();
+    if !keys.is_empty() {
+        push_all(profile, &mut wire, "DEL", &keys)?;
     }
-    let mut args = vec![Cow::Borrowed(&b"DEL"[..])];
+    Ok(Request {
+        repeatable: wire.is_empty(),
+        wire,
+        shape: Shape::Integer,
+        name: Cow::Borrowed("DEL"),
+    })
+}
+
+/// Adds the one request about all of the keys.
+fn push_all(
+    profile: &Profile,
+    wire: &mut Requests,
+    name: &'static str,
+    keys: &Bound<'_, PyTuple>,
+) -> PyResult<()> {
+    let keys: Vec<_> = keys.iter_borrowed().collect();
+    let mut args = Vec::with_capacity(1 + keys.len());
+    args.push(Cow::Borrowed(name.as_bytes()));
     for key in &keys {
-        args.push(profile.full_key(key, "DEL")?);
+        args.push(profile.full_key(key, name)?);
     }
-    Ok(Request::new("DEL", &args, Shape::Integer))
+    let _ = wire.push(&args);
+    Ok(())
 }
 
 /// The keys of a call that has several: any iterable but a string, whose characters nobody means.
@@ -276,9 +286,14 @@ fn listed<'py>(
     profile: &Profile,
     keys: &Bound<'py, PyAny>,
     command: &str,
-) -> PyResult<Vec<Bound<'py, PyAny>>> {
+) -> PyResult<Bound<'py, PyTuple>> {
+    if let Ok(list) = keys.cast::<PyList>() {
+        return Ok(list.to_tuple());
+    }
     match keys.try_iter() {
-        Ok(objects) if !is_string(keys) => objects.collect(),
+        Ok(objects) if !is_string(keys) => {
+            PyTuple::new(keys.py(), objects.collect::<PyResult<Vec<_>>>()?)
+        }
         _ => Err(profile.bad_type(keys, command, "keys must be an iterable of str or bytes")),
     }
 }

@@ -4,10 +4,6 @@ use std::time::Duration;
 
 use rustix::event::Timespec;
 
-/// A thread that gives its core away, while it asks for something again and again, and gets it back so late has others to
-/// share it with: it should sleep instead. A near peer answers sooner.
-pub const TAKEN: Duration = Duration::from_micros(50);
-
 /// A duration for rustix, rounded up to milliseconds: a timeout must not end before its time.
 #[must_use]
 pub fn timespec(time: Duration) -> Timespec {

@@ -439,6 +439,8 @@ fn threads_of_their_own_do_not_poll() {
         in_vain.warnings,
         ["busy_poll has no effect with threads of the single architecture"]
     );
+    let unsaid = settings(&given[1..2], &[]);
+    assert_eq!(unsaid.warnings, [""; 0]);
 }
 
 #[test]

@@ -22,18 +22,22 @@
 
 #[cfg(test)]
 mod agreement;
+mod build;
 mod decode;
 mod error;
 mod header;
 mod line;
 mod request;
 mod scan;
+mod spans;
 mod value;
 
-pub use decode::{Decoder, ReplyLimits};
+pub use build::ReplyLimits;
+pub use decode::Decoder;
 pub use error::DecodeError;
 pub use header::Kind;
 pub use line::{LineScanner, QuoteError, encode_line, unquote};
 pub use request::encode;
 pub use scan::{Frame, Scanner};
+pub use spans::SpanDecoder;
 pub use value::Value;

@@ -28,7 +28,7 @@ use ant_cache_host::client::Replies;
 use transport::Transport;
 
 pub use ant_cache_host::client::{
-    Address, AddressError, ClientError, ClientOptions, ErrorKind, Protocol, Requests,
+    Address, AddressError, ClientError, ClientOptions, ErrorKind, PackedReplies, Protocol, Requests,
 };
 pub use fan_out::fan_out;
 pub use pool::{Lease, Pool, PoolOptions};
@@ -146,11 +146,38 @@ impl Client {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        // Taken out: it is put back only if every reply has come.
-        let mut connection = self.connection.take().ok_or(ErrorKind::NotConnected)?;
-        let replies = connection.exchange(requests)?;
-        self.connection = Some(connection);
+        self.with_connection(|connection| {
+            let mut replies = Replies::new(&mut connection.decoder, requests);
+            let transport = &mut connection.transport;
+            transport.exchange(requests.bytes(), |bytes| replies.take(bytes))?;
+            Ok(replies.into_values())
+        })
+    }
+
+    /// [`run`](Self::run), for who makes something else of the replies: their strings are not allocated one by one.
+    ///
+    /// # Errors
+    /// As [`Client::pipeline`].
+    pub fn run_packed(&mut self, requests: &Requests) -> Result<PackedReplies, ErrorKind> {
+        let mut replies = PackedReplies::new(requests, self.options.limits);
+        if !requests.is_empty() {
+            self.with_connection(|connection| {
+                let transport = &mut connection.transport;
+                transport.exchange(requests.bytes(), |bytes| replies.take(bytes))
+            })?;
+        }
         Ok(replies)
+    }
+
+    /// Closes the connection unless every reply has come.
+    fn with_connection<T>(
+        &mut self,
+        exchange: impl FnOnce(&mut Connection) -> Result<T, ErrorKind>,
+    ) -> Result<T, ErrorKind> {
+        let mut connection = self.connection.take().ok_or(ErrorKind::NotConnected)?;
+        let done = exchange(&mut connection)?;
+        self.connection = Some(connection);
+        Ok(done)
     }
 
     /// Sends a request and hands each reply to `take` until that returns false. For MONITOR, which has a reply for each
@@ -203,14 +230,5 @@ impl Client {
 
     fn error<A: AsRef<[u8]>>(&self, args: &[A], kind: ErrorKind) -> ClientError {
         ClientError::new(&self.address, args.first().map(AsRef::as_ref), kind)
-    }
-}
-
-impl Connection {
-    fn exchange(&mut self, requests: &Requests) -> Result<Vec<Value>, ErrorKind> {
-        let mut replies = Replies::new(&mut self.decoder, requests);
-        self.transport
-            .exchange(requests.bytes(), |bytes| replies.take(bytes))?;
-        Ok(replies.into_values())
     }
 }

@@ -6,7 +6,7 @@
 //! polling, a reply that is expected at once is asked for before that.
 
 use super::{Address, ClientOptions, ErrorKind};
-use ant_cache_host::TAKEN;
+use ant_cache_host::BusyPoll;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,8 +25,7 @@ pub(super) struct Transport {
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     busy_poll: Duration,
-    /// How many exchanges to come sleep at once, since polling did no good.
-    sleeps: u32,
+    polls: BusyPoll,
     /// The timeout of reads that the socket is set to now.
     armed: Option<Duration>,
     buffer: Box<[u8]>,
@@ -40,12 +39,9 @@ const READ: usize = 32 << 10;
 /// It delays timeouts and handlers of signals, so it is short; and sleep costs little beside more.
 const MAX_BUSY_POLL: Duration = Duration::from_millis(1);
 
-/// After [`TAKEN`] that many exchanges sleep at once: a thread that slept is let in before others, one that polled waits for
-/// milliseconds.
+/// Waits that sleep at once after others have wanted the core: a thread that slept is let in before others, one that polled
+/// waits for milliseconds.
 const AFTER_TAKEN: u32 = 1024;
-
-/// The same after polling in vain: the server is too far away, or slow.
-const AFTER_LATE: u32 = 32;
 
 /// Whether a thread of this process polls busily: one at a time, so that many do not keep the cores from a server that
 /// wants them. (A child that is forked meanwhile never polls, which only costs it the gain.)
@@ -67,7 +63,7 @@ impl Transport {
             read_timeout,
             write_timeout: options.write_timeout,
             busy_poll: options.busy_poll.min(MAX_BUSY_POLL),
-            sleeps: 0,
+            polls: BusyPoll::new(AFTER_TAKEN),
             armed: read_timeout,
             buffer: vec![0; READ].into(),
             give_up: || false,
@@ -95,7 +91,7 @@ impl Transport {
         let sent = Instant::now();
         self.arm(self.read_timeout)?;
         while !done {
-            let got = match self.poll_busily(sent)? {
+            let got = match self.poll_busily()? {
                 0 => self.receive(RecvFlags::empty())?,
                 got => got,
             };
@@ -108,39 +104,25 @@ impl Transport {
                 self.arm(Some(left.max(Duration::from_millis(1))))?;
             }
         }
-        self.sleeps = self.sleeps.saturating_sub(1);
         Ok(())
     }
 
     /// Asks for bytes until some have come or the time for that is over, and returns how many there are in the buffer.
-    fn poll_busily(&mut self, sent: Instant) -> Result<usize, ErrorKind> {
-        if self.busy_poll.is_zero() || self.sleeps > 0 || POLLING.swap(true, Ordering::Relaxed) {
+    fn poll_busily(&mut self) -> Result<usize, ErrorKind> {
+        if self.busy_poll.is_zero() || POLLING.swap(true, Ordering::Relaxed) {
             return Ok(0);
         }
-        let mut waited = sent.elapsed();
-        let got = loop {
-            let got = recv(&self.socket, &mut self.buffer[..], RecvFlags::DONTWAIT);
-            if got.is_ok() || waited >= self.busy_poll {
-                break got;
+        let (socket, buffer) = (&self.socket, &mut self.buffer[..]);
+        let got = self.polls.ask(self.busy_poll, || {
+            match recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => Err(ErrorKind::ClosedByServer),
+                Ok((_, got)) => Ok(Some(got)),
+                Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+                Err(error) => Err(ErrorKind::Io(error.into())),
             }
-            // The server may be waiting for this very core.
-            std::thread::yield_now();
-            let now = sent.elapsed();
-            if now.saturating_sub(waited) > TAKEN {
-                self.sleeps = AFTER_TAKEN;
-            }
-            waited = now;
-        };
+        });
         POLLING.store(false, Ordering::Relaxed);
-        match got {
-            Ok((_, 0)) => Err(ErrorKind::ClosedByServer),
-            Ok((_, got)) => Ok(got),
-            // Whatever it is, who sleeps for the reply learns it.
-            Err(_) => {
-                self.sleeps = self.sleeps.max(AFTER_LATE);
-                Ok(0)
-            }
-        }
+        got.map(Option::unwrap_or_default)
     }
 
     /// Sends what the server takes of `out` without waiting, and leaves the rest; true if that was anything. Where the

@@ -1,6 +1,8 @@
 //! Requests on their way out, and replies until all have come.
 
-use ant_cache_core::client::{Decoder, Value, encode};
+use core::ops::Range;
+
+use ant_cache_core::client::{Decoder, ReplyLimits, SpanDecoder, Value, encode};
 
 use super::ErrorKind;
 
@@ -97,11 +99,7 @@ impl<'d> Replies<'d> {
     /// further use.
     pub fn take(&mut self, mut bytes: &[u8]) -> Result<bool, ErrorKind> {
         while let Some(value) = self.decoder.decode(&mut bytes)? {
-            match value {
-                Value::Push(_) => {}
-                _ if self.values.len() == self.expected => return Err(ErrorKind::Unasked),
-                value => self.values.push(value),
-            }
+            file(value, &mut self.values, self.expected)?;
         }
         Ok(self.values.len() == self.expected && !self.decoder.is_inside())
     }
@@ -111,6 +109,62 @@ impl<'d> Replies<'d> {
     pub fn into_values(self) -> Vec<Value> {
         self.values
     }
+}
+
+/// The replies to [`Requests`], as they arrive: their bytes stay together, and no string of them is allocated.
+#[derive(Debug)]
+pub struct PackedReplies {
+    buffer: Vec<u8>,
+    decoder: SpanDecoder,
+    values: Vec<Value<Range<usize>>>,
+    expected: usize,
+}
+
+impl PackedReplies {
+    /// No reply has come yet.
+    #[must_use]
+    pub fn new(requests: &Requests, limits: ReplyLimits) -> Self {
+        Self {
+            buffer: Vec::new(),
+            decoder: SpanDecoder::new(limits),
+            values: Vec::with_capacity(requests.count),
+            expected: requests.count,
+        }
+    }
+
+    /// As [`Replies::take`].
+    ///
+    /// # Errors
+    /// As [`Replies::take`].
+    pub fn take(&mut self, bytes: &[u8]) -> Result<bool, ErrorKind> {
+        self.buffer.extend_from_slice(bytes);
+        while let Some(value) = self.decoder.decode(&self.buffer)? {
+            file(value, &mut self.values, self.expected)?;
+        }
+        Ok(self.values.len() == self.expected && self.decoder.is_at(self.buffer.len()))
+    }
+
+    /// Takes the replies out, in the order of the requests.
+    pub fn drain(&mut self) -> impl ExactSizeIterator<Item = Value<&[u8]>> {
+        let buffer = &self.buffer[..];
+        let values = self.values.drain(..);
+        values.map(move |value| value.map(&|span| &buffer[span]))
+    }
+}
+
+/// Puts a reply behind the others, unless it is what nobody waits for.
+#[inline]
+fn file<B>(
+    value: Value<B>,
+    values: &mut Vec<Value<B>>,
+    expected: usize,
+) -> Result<(), ErrorKind> {
+    match value {
+        Value::Push(_) => {}
+        _ if values.len() == expected => return Err(ErrorKind::Unasked),
+        value => values.push(value),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use ant_cache_core::client::ReplyLimits;
 
 pub use address::{Address, AddressError};
 pub use error::{ClientError, ErrorKind};
-pub use exchange::{Replies, Requests};
+pub use exchange::{PackedReplies, Replies, Requests};
 
 /// How a client connects, and how long it waits.
 #[derive(Clone, Debug)]

@@ -115,6 +115,7 @@ impl Layers {
         }
         if (self.runtime.value, self.architecture.value) == (Runtime::Std, Architecture::Single)
             && self.busy_poll.value.value() > 0
+            && self.busy_poll.source != Source::Default
         {
             warnings
                 .push("busy_poll has no effect with threads of the single architecture".to_owned());

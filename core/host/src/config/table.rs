@@ -263,9 +263,9 @@ settings! {
     /// Executors of the smol runtime, each with a thread and a poller, and the lanes of pooled where lanes is 0 as
     /// well; 0 for one a core.
     executor_threads: Count<0, 1024> = Count::new(0), "executor-threads", "server.executor_threads";
-    /// Microseconds for which a worker asks for requests before it sleeps: shorter waits for clients of an idle server,
-    /// for processor time; 0 for none.
-    busy_poll: Count<0, { LiveSettings::MAX_BUSY_POLL }> = Count::new(0), "busy-poll", "server.busy_poll";
+    /// Microseconds for which a worker asks for requests before it sleeps, while they do come in that time: shorter waits
+    /// for clients of an idle server, for processor time; 0 for none.
+    busy_poll: Count<0, { LiveSettings::MAX_BUSY_POLL }> = Count::new(LiveSettings::BUSY_POLL), "busy-poll", "server.busy_poll";
     /// Stack of each thread that serves connections; only what is used of it takes memory.
     stack_size: Size<{ 64 << 10 }, { 1 << 30 }> = Size::new(128 << 10), "stack-size", "server.stack_size";
     /// Password that clients must give with AUTH. On a command line other users see it: prefer password-file.
