@@ -4,7 +4,8 @@
 //! goes from there is the one difference between [`Client`](client::Client), which exchanges it at once,
 //! [`Batch`](batch::Batch), which keeps it, and [`Channel`](channel::Channel), which queues it on an asyncio transport
 //! and returns a future. The Python half adds what is not on that way: coroutines, sharding, decorators.
-#![forbid(unsafe_code)]
+//!
+//! `unsafe` is in [`fastcall`] only.
 
 mod args;
 mod batch;
@@ -13,6 +14,8 @@ mod channel;
 mod client;
 mod commands;
 mod errors;
+#[expect(unsafe_code, reason = "the interpreter's interface of C")]
+mod fastcall;
 mod pool;
 mod profile;
 mod reply;
@@ -45,6 +48,7 @@ mod _antcache {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        super::fastcall::install(module.py())?;
         super::watch_forks(module.py())
     }
 }

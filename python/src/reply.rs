@@ -121,7 +121,9 @@ impl<'py> Reply<'_, 'py> {
                 (millis as f64 / 1000.0).into_bound_py_any(py)
             }
             (Shape::Ttl, Value::Integer(_)) => f64::INFINITY.into_bound_py_any(py),
-            (Shape::Type, Value::Status(name)) if name.as_ref() == b"none" => Ok(py.None().into_bound(py)),
+            (Shape::Type, Value::Status(name)) if name.as_ref() == b"none" => {
+                Ok(py.None().into_bound(py))
+            }
             (Shape::Type | Shape::Text, value) => match value.as_bytes() {
                 Some(text) => Ok(PyString::new(py, &String::from_utf8_lossy(text)).into_any()),
                 None => Err(self.unexpected()),

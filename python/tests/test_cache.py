@@ -1,9 +1,12 @@
 """The embedded cache, the decorators, the server, and what a fork leaves of them."""
 
 import asyncio
+import contextlib
+import inspect
 import math
 import os
 import pickle
+import sys
 import threading
 
 import antcache
@@ -40,6 +43,56 @@ def test_it_is_a_mapping():
     assert cache.popitem()[0] not in cache
     cache.clear()
     assert len(cache) == 0 and list(cache) == []
+
+
+def test_get_takes_its_arguments_in_every_way():
+    cache, default = Cache(), object()
+    cache["a"] = "x"
+    cache[b"a"] = b"y"
+    for key, value in ("a", "x"), (b"a", b"y"), (bytearray(b"a"), b"y"):
+        assert cache.get(key) == cache.get(key=key) == cache.get(key, default) == cache.get(default=default, key=key) == value
+    assert cache.get("b") is cache.get("b", None) is cache.get(key="b") is None
+    assert cache.get("b", default) is cache.get("b", default=default) is cache.get(default=default, key="b") is default
+    assert antcache.Cache.get(cache, "a") == "x"
+
+    class Derived(Cache):
+        def get(self, key, default=None):
+            return super().get(key, default) or "derived"
+
+    derived = Derived()
+    derived["a"] = 1
+    assert (derived.get("a"), derived.get("b")) == (1, "derived")
+    refused = [((), {}), (("a", 1, 2), {}), (("a",), {"key": "a"}), (("a",), {"other": 1}), ((1,), {}), ((None, 1), {}), ((), {"default": 1})]
+    for args, named in refused:
+        with pytest.raises(TypeError):
+            cache.get(*args, **named)
+    with pytest.raises(TypeError):
+        antcache.Cache.get({}, "a")
+    with pytest.raises(errors.DataError):
+        cache.get("\ud800")
+    signature = inspect.signature(antcache.Cache.get)
+    assert str(signature) == "(self, /, key, default=None)" and antcache.Cache.get.__doc__
+
+
+def test_get_counts_references_as_it_should():
+    cache, key, default, wrong = Cache(), "k" * 20, object(), object()
+    cache["there"] = "x" * 20
+
+    def ask():
+        cache.get(key, default)
+        cache.get("there", default)
+        cache.get(key=key, default=default)
+        for args in (wrong,), (key, default, wrong):
+            with contextlib.suppress(TypeError):
+                cache.get(*args)
+
+    ask()
+    objects = [cache, key, default, wrong, None]
+    before = [sys.getrefcount(thing) for thing in objects]
+    for _ in range(1000):
+        ask()
+    after = [sys.getrefcount(thing) for thing in objects]
+    assert all(abs(more - less) < 100 for less, more in zip(before, after)), (before, after)
 
 
 def test_times_to_live_and_conditions():

@@ -61,6 +61,12 @@ impl<B> Builder<B> {
         !self.stack.is_empty()
     }
 
+    /// For how many values the outermost begun aggregate has room by now.
+    #[cfg(test)]
+    pub(super) fn announced_room(&self) -> usize {
+        self.stack[0].items.capacity()
+    }
+
     /// Counts memory that the begun reply takes.
     #[inline]
     pub(super) fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {

@@ -77,7 +77,9 @@ impl<B: AsRef<[u8]>> Value<B> {
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Bulk(bytes) | Self::Status(bytes) | Self::BigNumber(bytes) => Some(bytes.as_ref()),
+            Self::Bulk(bytes) | Self::Status(bytes) | Self::BigNumber(bytes) => {
+                Some(bytes.as_ref())
+            }
             Self::Verbatim { text, .. } => Some(text.as_ref()),
             _ => None,
         }

@@ -220,10 +220,15 @@ pub(crate) fn a_lane_that_polls_busily<R: Runtime + Send + 'static>(pool: Pool<R
     });
     let mut client = server.client();
     for _ in 0..50 {
+        // Who is alone, and is waited for busily.
+        for _ in 0..3 {
+            assert_eq!(client.ask("PING"), "PONG");
+        }
         renew(number);
         client.send(format!("ECHO hold:{number}\n"));
         admit(number, &server);
         assert_eq!(client.line().unwrap(), format!("hold:{number}"));
+        assert_eq!(client.ask("PING"), "PONG");
         assert_eq!(server.client().ask("PING"), "PONG");
     }
     guests().remove(&number);

@@ -154,11 +154,7 @@ impl PackedReplies {
 
 /// Puts a reply behind the others, unless it is what nobody waits for.
 #[inline]
-fn file<B>(
-    value: Value<B>,
-    values: &mut Vec<Value<B>>,
-    expected: usize,
-) -> Result<(), ErrorKind> {
+fn file<B>(value: Value<B>, values: &mut Vec<Value<B>>, expected: usize) -> Result<(), ErrorKind> {
     match value {
         Value::Push(_) => {}
         _ if values.len() == expected => return Err(ErrorKind::Unasked),
@@ -200,19 +196,35 @@ mod tests {
         let (requests, mut decoder) = (ping_and_get(), Decoder::default());
         let bytes = b"+PONG\r\n>1\r\n+news\r\n$1\r\nv\r\n";
         let mut replies = Replies::new(&mut decoder, &requests);
+        let mut packed = PackedReplies::new(&requests, ReplyLimits::default());
         for (place, byte) in bytes.iter().enumerate() {
-            let complete = replies.take(&[*byte]).expect("a valid reply");
-            assert_eq!(complete, place + 1 == bytes.len());
+            let last = place + 1 == bytes.len();
+            assert_eq!(replies.take(&[*byte]).expect("a valid reply"), last);
+            assert_eq!(packed.take(&[*byte]).expect("a valid reply"), last);
         }
         let values = [Value::Status(b"PONG".into()), Value::Bulk(b"v".into())];
         assert_eq!(replies.into_values(), values);
+        let packed: Vec<_> = packed.drain().collect();
+        assert_eq!(packed, [Value::Status(&b"PONG"[..]), Value::Bulk(b"v")]);
     }
 
     #[test]
     fn one_reply_too_many_is_nobody_s() {
         let (requests, mut decoder) = (ping_and_get(), Decoder::default());
-        let mut replies = Replies::new(&mut decoder, &requests);
-        let taken = replies.take(b"+PONG\r\n+PONG\r\n+PONG\r\n");
+        let bytes = b"+PONG\r\n+PONG\r\n+PONG\r\n";
+        let taken = Replies::new(&mut decoder, &requests).take(bytes);
         assert!(matches!(taken, Err(ErrorKind::Unasked)), "{taken:?}");
+        let taken = PackedReplies::new(&requests, ReplyLimits::default()).take(bytes);
+        assert!(matches!(taken, Err(ErrorKind::Unasked)), "{taken:?}");
+    }
+
+    #[test]
+    fn a_begun_reply_behind_the_last_is_waited_for() {
+        let (requests, mut decoder) = (ping_and_get(), Decoder::default());
+        let bytes = b"+PONG\r\n+PONG\r\n>1\r\n";
+        let mut replies = Replies::new(&mut decoder, &requests);
+        assert!(!replies.take(bytes).expect("valid so far"));
+        let mut packed = PackedReplies::new(&requests, ReplyLimits::default());
+        assert!(!packed.take(bytes).expect("valid so far"));
     }
 }

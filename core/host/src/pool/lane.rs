@@ -10,6 +10,7 @@ use std::{fmt, io};
 use ant_cache_core::Millis;
 use ant_cache_core::stats::Counters;
 
+use super::lone::Lone;
 use super::{Bell, Pool};
 use crate::lane::{Hold, Lease, Load, Mailbox, Sight, Token};
 use crate::poller::{Events, Poller};
@@ -262,10 +263,7 @@ pub struct Term<'a, P: Places> {
     woke: Instant,
     mail: Vec<Mail<P::Letter>>,
     polls: BusyPoll,
-    /// The connection that the last events were of, where they were of one.
-    last: Option<u64>,
-    /// Whether those before were of it alone, too.
-    alone: bool,
+    lone: Lone,
 }
 
 impl<'a, P: Places> Term<'a, P> {
@@ -286,8 +284,7 @@ impl<'a, P: Places> Term<'a, P> {
             woke: Instant::now(),
             mail: Vec::new(),
             polls: BusyPoll::new(AFTER_TAKEN),
-            last: None,
-            alone: false,
+            lone: Lone::default(),
         }
     }
 
@@ -306,9 +303,6 @@ impl<'a, P: Places> Term<'a, P> {
     /// Waits for events: asks again and again for as long as [`busy_poll`] says where only one connection asks for anything,
     /// and sleeps then. Whatever it is that ends the wait, [`serve`](Self::serve) comes next.
     ///
-    /// Of several connections, some have sent by the time that a sleeping worker is awake, and are served together for one
-    /// wait: there polling costs a sixth to a third of the processor time of a request, and gains little.
-    ///
     /// [`busy_poll`]: ant_cache_core::settings::Settings::busy_poll
     pub fn wait(&mut self, patience: Option<Duration>) {
         let window = self.window(patience);
@@ -322,11 +316,7 @@ impl<'a, P: Places> Term<'a, P> {
             Some(()) => Ok(true),
             None => poller.wait(events, patience.map(|most| most.saturating_sub(window))),
         });
-        if let Some(first) = self.events.first() {
-            let only = (self.events.len() == 1).then_some(first.key);
-            self.alone = only.is_some() && only == self.last;
-            self.last = only;
-        }
+        self.lone.note(&self.events);
         if let Err(error) = waited {
             // It cannot fail for any reason that a program could cause or mend.
             tracing::error!(%error, "a lane cannot wait for events");
@@ -336,7 +326,7 @@ impl<'a, P: Places> Term<'a, P> {
 
     /// How long to ask for events before this worker sleeps.
     fn window(&self, patience: Option<Duration>) -> Duration {
-        if !self.alone {
+        if !self.lone.is_alone() {
             return Duration::ZERO;
         }
         let most = Duration::from_micros(self.pool.host.service().settings.busy_poll());

@@ -23,6 +23,7 @@
 mod bell;
 mod crew;
 mod lane;
+mod lone;
 mod monitor;
 
 use std::io;

@@ -1,6 +1,6 @@
 //! Both decoders against each other, against an encoder written here, and at every split.
 
-use crate::client::{DecodeError, Decoder, Kind, ReplyLimits, Scanner, Value};
+use crate::client::{DecodeError, Decoder, Kind, ReplyLimits, Scanner, SpanDecoder, Value};
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -133,6 +133,19 @@ fn scan_all(wire: &[u8], cuts: &[usize]) -> Result<Vec<(Kind, usize)>, DecodeErr
     Ok(replies)
 }
 
+/// Takes all replies out of a buffer that grows to each of the given lengths.
+fn locate_all(wire: &[u8], cuts: &[usize]) -> Result<Vec<Value>, DecodeError> {
+    let mut decoder = SpanDecoder::default();
+    let mut replies = Vec::new();
+    for &cut in cuts.iter().chain([&wire.len()]) {
+        while let Some(value) = decoder.decode(&wire[..cut])? {
+            replies.push(value.map(&|span| wire[span].to_vec()));
+        }
+    }
+    assert!(decoder.is_at(wire.len()));
+    Ok(replies)
+}
+
 proptest! {
     #[test]
     fn replies_survive_the_wire(replies in proptest::collection::vec(values(), 1..4), cuts in any::<[prop::sample::Index; 3]>()) {
@@ -145,9 +158,11 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(wire.len() + 1)).collect();
         cuts.sort_unstable();
         prop_assert_eq!(decode_all(&wire, &cuts).unwrap(), replies.clone());
+        prop_assert_eq!(locate_all(&wire, &cuts).unwrap(), replies.clone());
         prop_assert_eq!(scan_all(&wire, &cuts).unwrap(), ends.clone());
 
         let each: Vec<usize> = (0..wire.len()).collect();
+        prop_assert_eq!(locate_all(&wire, &each).unwrap(), replies.clone());
         prop_assert_eq!(decode_all(&wire, &each).unwrap(), replies);
         prop_assert_eq!(scan_all(&wire, &each).unwrap(), ends);
     }
@@ -157,10 +172,17 @@ proptest! {
         let wire = wire.as_bytes();
         let mut decoder = Decoder::default();
         let mut scanner = Scanner::default();
+        let mut spans = SpanDecoder::default();
         let (mut rest, mut at) = (wire, 0);
         loop {
             let scanned = scanner.scan(&wire[at..]);
             let decoded = decoder.decode(&mut rest);
+            let located = spans.decode(wire).map(|value| value.map(|value| value.map(&|span| wire[span].to_vec())));
+            // Not by `==`, by which a NaN is not itself.
+            prop_assert_eq!(format!("{located:?}"), format!("{decoded:?}"));
+            if decoded.is_ok() {
+                prop_assert_eq!(spans.is_at(wire.len()), rest.is_empty() && !decoder.is_inside());
+            }
             match (scanned, decoded) {
                 (Ok(Some(frame)), Ok(Some(_))) => {
                     at += frame.end;
@@ -200,6 +222,7 @@ fn attributes_are_dropped_wherever_they_stand() {
         Value::Status(b"OK".to_vec()),
     ];
     let each: Vec<usize> = (0..wire.len()).collect();
+    assert_eq!(locate_all(wire, &each).as_ref(), Ok(&expected));
     assert_eq!(decode_all(wire, &each), Ok(expected));
     assert_eq!(
         scan_all(wire, &each),
@@ -225,7 +248,9 @@ fn an_announced_gigabyte_costs_nothing() {
     assert!(decoder.bulk.as_ref().unwrap().bytes.capacity() < 64);
     let mut decoder = Decoder::default();
     assert_eq!(decoder.decode(&mut &b"*30000000\r\n:1\r\n"[..]), Ok(None));
-    assert!(decoder.stack[0].items.capacity() < 64);
+    assert!(decoder.builder.announced_room() < 64);
+    let mut spans = SpanDecoder::default();
+    assert_eq!(spans.decode(b"*30000000\r\n$1000000000\r\nabc"), Ok(None));
 }
 
 #[test]
@@ -235,7 +260,12 @@ fn limits_hold() {
         depth: 3,
         line: 20,
     };
-    let refused = |wire: &[u8]| Decoder::new(limits).decode(&mut &wire[..]).unwrap_err();
+    let refused = |wire: &[u8]| {
+        let decoded = Decoder::new(limits).decode(&mut &wire[..]).unwrap_err();
+        let located = SpanDecoder::new(limits).decode(wire).unwrap_err();
+        assert_eq!(decoded, located);
+        decoded
+    };
     assert_eq!(refused(b"$1001\r\n"), DecodeError::TooBig);
     assert_eq!(refused(b"*40\r\n"), DecodeError::TooBig);
     assert_eq!(refused(b"*1\r\n*1\r\n*1\r\n*1\r\n"), DecodeError::TooDeep);
@@ -251,13 +281,11 @@ fn limits_hold() {
     assert_eq!(refused(&many), DecodeError::TooBig);
     // One reply's memory does not count against the next.
     let mut decoder = Decoder::new(limits);
-    for _ in 0..100 {
-        assert!(
-            decoder
-                .decode(&mut &b"$3\r\nabc\r\n"[..])
-                .unwrap()
-                .is_some()
-        );
+    let mut spans = SpanDecoder::new(limits);
+    let wire = b"$3\r\nabc\r\n".repeat(100);
+    for mut reply in wire.chunks(9) {
+        assert!(decoder.decode(&mut reply).unwrap().is_some());
+        assert!(spans.decode(&wire).unwrap().is_some());
     }
 }
 
@@ -286,6 +314,10 @@ fn bytes_in_the_place_of_an_end() {
         Scanner::default().scan(b"$3\r\nabcd\r\n"),
         Err(DecodeError::MissingCrLf)
     );
+    for wire in [&b"$3\r\nabcd\r\n"[..], b"+OK\n"] {
+        let located = SpanDecoder::default().decode(wire);
+        assert_eq!(located, Err(DecodeError::MissingCrLf));
+    }
     assert_eq!(
         Decoder::default().decode(&mut &b"+OK\n"[..]),
         Err(DecodeError::MissingCrLf)
