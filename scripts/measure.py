@@ -3,7 +3,7 @@
 
     scripts/measure.py compare    processor time of SET and GET, beside the others and a server that does nothing
     scripts/measure.py workers    what 200 workers cost more than 2
-    scripts/measure.py poll       what clients of an idle server gain where its workers poll, and others pay
+    scripts/measure.py poll       what a lone client gains where workers poll before they sleep, and what it costs
     scripts/measure.py keys       what others feel while one client lists 5 million keys in a loop
     scripts/measure.py idle       what 10,000 idle connections cost, and what 100 busy ones feel beside them
     scripts/measure.py metrics    what counting and timing cost, beside the same program without
@@ -19,6 +19,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import resource
 import shutil
 import signal
@@ -358,6 +359,60 @@ def workers(lab, verdicts):
 # --- poll
 
 
+# Microseconds between a reply and the next request.
+PAUSES = (0, 5, 10, 20, 40, 100, 1000)
+
+
+def processor_time(pid):
+    """Seconds that the threads of a process have run."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat") as stat:
+            total += int(stat.read().split()[0])
+    return total / 1e9
+
+
+def paused(server, pause, seconds):
+    """One client that asks, takes the reply busily, and lets some time pass: the server's µs a GET, and the client's wait."""
+    now, waited, calls = time.perf_counter, 0, 0
+    with socket.create_connection((HOST, server.port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setblocking(False)
+        start, before = now(), processor_time(server.pid)
+        while (asked := now()) < start + seconds:
+            connection.send(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    connection.recv(100)
+                    break
+            answered = now()
+            waited += answered - asked
+            calls += 1
+            resume = answered + pause() * 1e-6
+            while now() < resume:
+                pass
+        return (processor_time(server.pid) - before) / calls * 1e6, waited / calls * 1e6
+
+
+def pauses(lab, servers):
+    """What polling costs and gains, by how long the only client lets pass."""
+    kinds = [(f"{pause} µs", lambda pause=pause: pause) for pause in PAUSES]
+    kinds += [(f"{pause} µs on average", lambda pause=pause: random.expovariate(1 / pause)) for pause in PAUSES[1:-1]]
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {LOAD_CORE})
+    results = {(kind, server.name): [] for kind, _ in kinds for server in servers}
+    for _ in lab.rounds():
+        for kind, pause in kinds:
+            for server in servers:
+                results[kind, server.name].append(paused(server, pause, lab.options.seconds / 5))
+    os.sched_setaffinity(0, mine)
+    rows = [["one client that pauses for"] + [f"{server.name}: {what}" for server in servers for what in ("wait, µs", "server µs/op")]]
+    for kind, _ in kinds:
+        measured = [results[kind, server.name] for server in servers]
+        rows.append([kind] + [f"{median([test[at] for test in tests]):.1f}" for tests in measured for at in (1, 0)])
+    print_table(rows)
+
+
 def poll(lab, verdicts):
     asleep = lab.ant("sleeps", "--busy-poll", "0")
     polls = lab.ant("polls")
@@ -380,6 +435,8 @@ def poll(lab, verdicts):
     print_table(rows)
     busy = [list(map(cost, results[CLIENTS, server.name])) for server in (polls, asleep)]
     verdicts.check(f"{CLIENTS} clients, µs/op, polls to sleeps", ratio(*busy), 1.10)
+    print()
+    pauses(lab, [asleep, polls])
 
 
 # --- keys

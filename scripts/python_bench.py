@@ -189,14 +189,15 @@ def blocking(lab, port, memcached):
     lab.compare("get_many of 100", lambda: client.get_many(MANY), others, {"redis-py (MGET)": 3})
 
     if theirs:
-        for micros in 50, 100, 200:
+        default = client.execute("CONFIG", "GET", "busy-poll", decode=True)["busy-poll"]
+        for micros in 0, 100:
             client.execute("CONFIG", "SET", "busy-poll", str(micros))
-            title = f"of a server whose workers poll for {micros} µs"
+            title = f"of a server with --busy-poll {micros}"
             others = {"redis-py": lambda: theirs.get("key")}
             lab.compare(f"GET {title}", lambda: client.get("key"), others, {})
             others = {"redis-py (MGET)": lambda: theirs.mget(MANY)}
             lab.compare(f"get_many of 100 {title}", lambda: client.get_many(MANY), others, {})
-        client.execute("CONFIG", "SET", "busy-poll", "0")
+        client.execute("CONFIG", "SET", "busy-poll", default)
 
 
 def tasks(lab, port):
