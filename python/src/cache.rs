@@ -83,7 +83,7 @@ fn unpack<'py>(py: Python<'py>, stored: &[u8]) -> Thin<Bound<'py, PyAny>> {
     }
 }
 
-#[cold]
+#[inline(never)]
 fn unpickle<'py>(py: Python<'py>, stored: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     match stored {
         [pickled @ .., PICKLE] => pickle(py, "loads")?.call1((PyBytes::new(py, pickled),)),

@@ -287,8 +287,12 @@ fn listed<'py>(
     keys: &Bound<'py, PyAny>,
     command: &str,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    if let Ok(list) = keys.cast::<PyList>() {
+    // What others do not change meanwhile.
+    if let Ok(list) = keys.cast_exact::<PyList>() {
         return Ok(list.to_tuple());
+    }
+    if let Ok(tuple) = keys.cast_exact::<PyTuple>() {
+        return Ok(tuple.clone());
     }
     match keys.try_iter() {
         Ok(objects) if !is_string(keys) => {

@@ -96,7 +96,7 @@ def test_several_keys(client):
     found = client.get_many([*values, "none", "list"], decode=True)
     assert found == {**values, "list": ["a"]}
     assert list(found) == [*values, "list"]
-    assert client.get_many(iter(["list"])) == {"list": [b"a"]}
+    assert client.get_many(iter(["list"])) == client.get_many(("list",)) == client.get_many({"list"}) == {"list": [b"a"]}
     assert client.delete_many(["list", *values, "none"]) == 301
     assert client.get_many([]) == {} and client.delete_many([]) == 0
     assert client.set_many({}) is None

@@ -37,7 +37,7 @@ fn config_round_trips() {
         ("maxclients", "10000", "17"),
         ("timeout", "0", "300"),
         ("send-timeout", "60", "0"),
-        ("busy-poll", "0", "10000"),
+        ("busy-poll", "30", "10000"),
         ("requirepass", "", "secret word"),
     ] {
         assert_eq!(config(&mut peer, name), default);
