@@ -1,8 +1,8 @@
 //! The other end of the wire: requests as a client writes them, replies as it reads them.
 //!
 //! For RESP, [`encode`] writes a request, [`Decoder`] builds a [`Value`] from however many pieces a reply arrives
-//! in, and [`Scanner`] only finds where a reply ends and what it is, without allocating: that is for load generators
-//! and proxies. For the text dialect, [`encode_line`] writes a request, [`LineScanner`] finds the end of a reply and
+//! in, [`SpanDecoder`] one that says where in a buffer its bytes lie, and [`Scanner`] only finds where a reply ends and
+//! what it is, without allocating: that is for load generators and proxies. For the text dialect, [`encode_line`] writes a request, [`LineScanner`] finds the end of a reply and
 //! [`unquote`] undoes the quoting of one that holds a string.
 //!
 //! Nothing here performs I/O; the clients of the runtimes do.

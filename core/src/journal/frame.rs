@@ -340,6 +340,13 @@ impl Gatherer {
         }
     }
 
+    /// Whether it holds records of the epoch that is still open: a shard went on in that before it was asked. Its mark is
+    /// gone, so nothing else tells that there is something to gather.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.gathered.is_empty()
+    }
+
     /// Bytes of memory that it keeps for the next frames.
     #[must_use]
     pub fn memory(&self) -> usize {
@@ -375,6 +382,8 @@ impl Gathered {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
     use crate::journal::record;
     use crate::store::{Effect, Kind, NewData, Options};
@@ -451,6 +460,60 @@ mod tests {
         epochs
     }
 
+    /// Sets a string of this length; returns the epoch of that.
+    fn set(store: &Store, key: &str, len: usize) -> u64 {
+        let key = store.key(key.as_bytes());
+        let value = vec![b'v'; len];
+        let effect = Effect::Set {
+            kind: Kind::String,
+            data: NewData::copy(&value),
+            expires: None,
+        };
+        let mut shard = store.lock_to_write(store.shard_of(&key));
+        drop(shard.commit(&key, effect, Millis(5)));
+        shard.last_change().0
+    }
+
+    #[test]
+    fn what_a_shard_has_of_the_next_epoch_is_not_forgotten() {
+        let store = Store::new(&Options {
+            shards: 2,
+            ..Options::default()
+        });
+        store.record(Epoch(1));
+        let journal = store.journal();
+        // A key of each shard.
+        let [low, high] = [0, 1].map(|shard| {
+            let names = (0..100).map(|number| alloc::format!("{number}"));
+            let mut names =
+                names.filter(|name| store.shard_of(&store.key(name.as_bytes())) == shard);
+            names.next().expect("half of them are")
+        });
+        set(&store, &low, 1);
+        set(&store, &high, 1);
+        let mut gatherer = Gatherer::default();
+        let held = store.lock(0);
+        let mut first = std::thread::scope(|scope| {
+            let gathering = scope.spawn(|| gatherer.gather(&store, Millis(1)));
+            // Until it has closed the epoch and taken the marks, and waits for the shard that is held.
+            while journal.has_news() {
+                std::thread::yield_now();
+            }
+            set(&store, &high, 2);
+            drop(held);
+            gathering.join().expect("it gathers")
+        });
+        assert_eq!(read(&mut first.frames).len(), 1);
+        assert!(!journal.has_news(), "no mark tells of what it has");
+        assert!(gatherer.has_more());
+        let mut second = gatherer.gather(&store, Millis(1));
+        assert_eq!(
+            read(&mut second.frames),
+            [(2, vec![alloc::format!("{high}=2")])]
+        );
+        assert!(!gatherer.has_more());
+    }
+
     #[test]
     fn epochs_hold_what_was_done_in_them() {
         let store = Store::new(&Options {
@@ -458,18 +521,7 @@ mod tests {
             ..Options::default()
         });
         store.record(Epoch(1));
-        let set = |key: &str, len: usize| {
-            let key = store.key(key.as_bytes());
-            let value = vec![b'v'; len];
-            let effect = Effect::Set {
-                kind: Kind::String,
-                data: NewData::copy(&value),
-                expires: None,
-            };
-            let mut shard = store.lock_to_write(store.shard_of(&key));
-            drop(shard.commit(&key, effect, Millis(5)));
-            shard.last_change().0
-        };
+        let set = |key: &str, len| set(&store, key, len);
         assert_eq!(set("a", 1), 1);
         assert_eq!(set("b", 5000), 1);
         let mut gatherer = Gatherer::default();

@@ -181,6 +181,7 @@ impl Log {
     pub fn due(&self) -> Option<Millis> {
         match self.state {
             State::Broken { again, .. } => Some(again),
+            State::Open { .. } if self.gatherer.has_more() => Some(Millis(0)),
             State::Open { .. } => {
                 let sync = self.is_behind().then(|| self.last_sync.plus(self.interval));
                 let time = self.timely.then(|| self.latest.plus(TIMELY));
