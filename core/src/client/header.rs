@@ -2,6 +2,7 @@
 
 use super::DecodeError;
 use crate::number::parse_i64;
+use memchr::memchr;
 
 /// The type of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,27 @@ pub(super) enum Follows {
 
 /// The longest length or count: below it no sum or product of the decoders can overflow.
 const MAX_LENGTH: i64 = 1 << 40;
+
+/// Offset behind the CR LF of the line at `at`, of at most `most` bytes; nothing where its end is not there. `searched` is how
+/// far was looked, so that a line that dribbles in costs no more.
+pub(super) fn line_end(
+    buf: &[u8],
+    at: usize,
+    searched: &mut usize,
+    most: usize,
+) -> Result<Option<usize>, DecodeError> {
+    let found = memchr(b'\n', &buf[*searched..]);
+    let end = found.map_or(buf.len(), |found| *searched + found + 1);
+    if end - at > most {
+        return Err(DecodeError::LineTooLong);
+    }
+    *searched = end;
+    match found {
+        None => Ok(None),
+        Some(_) if buf[at..end].ends_with(b"\r\n") => Ok(Some(end)),
+        Some(_) => Err(DecodeError::MissingCrLf),
+    }
+}
 
 /// Reads a header line, which comes without its CR LF and with its type byte.
 pub(super) fn header(line: &[u8]) -> Result<(Kind, Follows), DecodeError> {

@@ -3,10 +3,9 @@
 //! The reply stays in the caller's buffer and nothing is allocated. An aggregate needs no stack here: one number, the
 //! values still to come on all levels together, says when the outermost has ended.
 
-use super::header::{Follows, header};
+use super::header::{Follows, header, line_end};
 use super::{DecodeError, Kind};
 use core::ops::Range;
-use memchr::memchr;
 
 /// A reply in the caller's buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +70,7 @@ impl Scanner {
                     return Ok(Some(frame));
                 }
             }
-            let Some(line_end) = self.line_end(buf)? else {
+            let Some(line_end) = line_end(buf, self.at, &mut self.searched, Self::MAX_LINE)? else {
                 return Ok(None);
             };
             let start = self.at;
@@ -137,20 +136,5 @@ impl Scanner {
             body: start..stop,
             end,
         })
-    }
-
-    /// Offset behind the CR LF of the line at `self.at`.
-    fn line_end(&mut self, buf: &[u8]) -> Result<Option<usize>, DecodeError> {
-        let found = memchr(b'\n', &buf[self.searched..]);
-        let end = found.map_or(buf.len(), |found| self.searched + found + 1);
-        if end - self.at > Self::MAX_LINE {
-            return Err(DecodeError::LineTooLong);
-        }
-        self.searched = end;
-        match found {
-            None => Ok(None),
-            Some(_) if buf[self.at..end].ends_with(b"\r\n") => Ok(Some(end)),
-            Some(_) => Err(DecodeError::MissingCrLf),
-        }
     }
 }

@@ -3,10 +3,9 @@
 //! For who has received whole replies before anything is made of them: no string is allocated, however many there are.
 
 use super::build::{Builder, ReplyLimits, scalar, short_header, verbatim};
-use super::header::{Follows, header};
+use super::header::{Follows, header, line_end};
 use super::{DecodeError, Kind, Value};
 use core::ops::Range;
-use memchr::memchr;
 
 /// Finds the replies in a buffer that grows, and where in it their bytes lie.
 ///
@@ -141,7 +140,8 @@ impl SpanDecoder {
                 Some(_) => Err(DecodeError::MissingCrLf),
             };
         }
-        let Some(end) = self.line_end(buf)? else {
+        let Some(end) = line_end(buf, self.at, &mut self.searched, self.builder.limits.line)?
+        else {
             return Ok(Step::Wait);
         };
         let line = self.at..end - 2;
@@ -163,20 +163,5 @@ impl SpanDecoder {
             Follows::Attribute(left) => self.builder.begin(kind, left, true)?,
         };
         Ok(value.map_or(Step::Begun, Step::Value))
-    }
-
-    /// Offset behind the CR LF of the line at `self.at`.
-    fn line_end(&mut self, buf: &[u8]) -> Result<Option<usize>, DecodeError> {
-        let found = memchr(b'\n', &buf[self.searched..]);
-        let end = found.map_or(buf.len(), |found| self.searched + found + 1);
-        if end - self.at > self.builder.limits.line {
-            return Err(DecodeError::LineTooLong);
-        }
-        self.searched = end;
-        match found {
-            None => Ok(None),
-            Some(_) if buf[self.at..end].ends_with(b"\r\n") => Ok(Some(end)),
-            Some(_) => Err(DecodeError::MissingCrLf),
-        }
     }
 }
