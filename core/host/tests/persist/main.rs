@@ -2,7 +2,7 @@
 //!
 //! A server without threads (`server.rs`: the real service, sessions, log and snapshots, driven by a script) writes to a
 //! disk in memory (`disk.rs`). `cuts.rs` looks at everything that a power cut may leave, `faults.rs` lets each call
-//! fail, `damage.rs` has a line for each way in which files may be spoilt.
+//! fail, `damage.rs` has a line for each way in which files may be spoilt, `race.rs` changes keys while the log is written.
 //!
 //! `PERSIST_RUNS=n` makes n times as many runs of what is random, and looks at n times as many states after each cut.
 
@@ -11,6 +11,7 @@ mod damage;
 
 mod disk;
 mod faults;
+mod race;
 mod server;
 
 /// How much longer than usual to look.

@@ -97,6 +97,19 @@ fn encode(line: &str) -> Vec<u8> {
     bytes
 }
 
+/// Puts a line into what a session has received.
+pub(crate) fn receive(line: &str, input: &mut Input) {
+    let bytes = encode(line);
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        let room = input.spare();
+        let n = room.len().min(rest.len());
+        room[..n].copy_from_slice(&rest[..n]);
+        input.filled(n);
+        rest = &rest[n..];
+    }
+}
+
 impl Server {
     /// Starts on what is on the disk.
     pub(crate) fn start(disk: &Disk, fsync: Fsync, now: u64, recover: bool) -> Result<Self, Error> {
@@ -190,15 +203,7 @@ impl Server {
         let failing = self.service.store().journal().is_failing();
         let mut session = self.service.connect(self.clock.now()).unwrap();
         let (mut input, mut output) = (Input::new(), Output::new());
-        let bytes = encode(line);
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            let room = input.spare();
-            let n = room.len().min(rest.len());
-            room[..n].copy_from_slice(&rest[..n]);
-            input.filled(n);
-            rest = &rest[n..];
-        }
+        receive(line, &mut input);
         loop {
             let mut turn = Turn {
                 now: self.clock.now(),
